@@ -1,0 +1,55 @@
+"""Sendline: SMS for web apps and bulk campaigns. Nothing lost, nothing sent twice.
+
+from sendline import Producer
+
+producer = Producer()
+message = producer.send(to="+13115552367", text="Hello, world!", sender="+13115552368")
+"""
+
+from sendline.contract.codes import ErrorCode
+from sendline.contract.errors import (
+    CannotCarry,
+    ConfigurationError,
+    EventsLost,
+    IdempotencyConflict,
+    InvalidMessage,
+    LedgerError,
+    LedgerRefused,
+    LedgerUnavailable,
+    NotFinal,
+    PartlyAccepted,
+    RecipientRefused,
+    SendlineError,
+    UnknownAccount,
+    UnknownMessage,
+)
+from sendline.contract.lane import Lane, OnUncertain
+from sendline.contract.message import Event, Message, TimelineEntry
+from sendline.contract.status import Status
+from sendline.producer import AsyncProducer, Producer
+
+__all__ = [
+    "AsyncProducer",
+    "CannotCarry",
+    "ConfigurationError",
+    "ErrorCode",
+    "Event",
+    "EventsLost",
+    "IdempotencyConflict",
+    "InvalidMessage",
+    "Lane",
+    "LedgerError",
+    "LedgerRefused",
+    "LedgerUnavailable",
+    "Message",
+    "NotFinal",
+    "OnUncertain",
+    "PartlyAccepted",
+    "Producer",
+    "RecipientRefused",
+    "SendlineError",
+    "Status",
+    "TimelineEntry",
+    "UnknownAccount",
+    "UnknownMessage",
+]

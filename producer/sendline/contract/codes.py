@@ -1,0 +1,38 @@
+"""Sendline's own error codes: what providers' many codes are mapped to."""
+
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    """Why a message failed, was not delivered or waits. Documented in docs/lifecycle.md."""
+
+    INVALID_RECIPIENT = "invalid_recipient"
+    """The number does not exist or can't receive SMS."""
+    INVALID_SENDER = "invalid_sender"
+    """The provider does not let this account use this sender."""
+    INVALID_CONTENT = "invalid_content"
+    """The provider refuses the text: length, encoding, template."""
+    OPTED_OUT = "opted_out"
+    """The recipient has told the provider to stop."""
+    BLOCKED = "blocked"
+    """A carrier or the provider filtered it."""
+    UNREACHABLE = "unreachable"
+    """The phone is off, out of reach, or its network did not answer."""
+    REJECTED = "rejected"
+    """Refused, and the provider does not say why in a way that we can map."""
+    UNAVAILABLE = "unavailable"
+    """Certainly not accepted: the provider could not be reached, or said it did not process it."""
+    THROTTLED = "throttled"
+    """The provider asked the account to slow down."""
+    ACCOUNT_STOPPED = "account_stopped"
+    """The account can't send: credentials, balance, permission, base_url."""
+    PERHAPS_ACCEPTED = "perhaps_accepted"
+    """The call was begun and its answer is missing or unreadable."""
+    WORKER_DIED = "worker_died"
+    """The claim's worker did not settle within its lease."""
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+    """No attempt is left."""
+    NO_ROUTE = "no_route"
+    """No configured account can carry it."""
+    HANDED_BACK = "handed_back"
+    """The worker gave it back unsent: shutting down, or its claim grew too old."""

@@ -1,0 +1,114 @@
+"""What can go wrong when using Sendline.
+
+SendlineError
+ + InvalidMessage          a field of a message is wrong; names the field and the fix
+ |  + UnknownAccount       it names an account that nobody configured
+ |  + CannotCarry          no account in its route can carry it; says why
+ |  + RecipientRefused     `only_to` keeps this recipient out
+ + IdempotencyConflict     the idempotency key was used for other content
+ + UnknownMessage          no message with this id
+ + EventsLost              the event stream was trimmed past the cursor
+ + NotFinal                wait() ran out of time
+ + LedgerError             Redis can't be used
+ |  + LedgerUnavailable    it can't be reached, or did not answer in time
+ |  + LedgerRefused        it answered, and can't or won't (password, durability, memory)
+ + ConfigurationError      a setting is wrong; names the setting and the fix
+ + PartlyAccepted          send_many() was cut off; carries what was accepted
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sendline.contract.message import Message
+
+
+class SendlineError(Exception):
+    """The base of every error that Sendline raises on purpose. Its text is one clear line."""
+
+
+class InvalidMessage(SendlineError):
+    """A field of a message is wrong. `field` names it; nothing was accepted."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+    def at(self, index: int) -> "InvalidMessage":
+        """Return the same error for the message at `index` of a batch."""
+        return type(self)(f"messages[{index}].{self.field}", self.problem)
+
+
+class UnknownAccount(InvalidMessage):
+    """The message names an account that no worker and no configuration knows."""
+
+
+class CannotCarry(InvalidMessage):
+    """No account that the message may take can carry it."""
+
+
+class RecipientRefused(InvalidMessage):
+    """The setting `only_to` keeps this recipient out."""
+
+
+class IdempotencyConflict(SendlineError):
+    """The idempotency key was used before, for other content. `message_id` is the first message's."""
+
+    def __init__(self, message_id: str) -> None:
+        super().__init__(
+            f"idempotency_key: already used for other content by message {message_id}; "
+            "use a new key for a new message"
+        )
+        self.message_id = message_id
+
+
+class UnknownMessage(SendlineError):
+    """No message with this id is in the ledger: it never was, or its retention has ended."""
+
+    def __init__(self, message_id: str) -> None:
+        super().__init__(f"message {message_id} is not known: mistyped, or past its retention")
+        self.message_id = message_id
+
+
+class EventsLost(SendlineError):
+    """Events after the cursor were trimmed from the bounded stream. `first` is the oldest one left."""
+
+    def __init__(self, after: int, first: int) -> None:
+        super().__init__(f"events {after + 1} to {first - 1} are no longer kept; the oldest is {first}")
+        self.after = after
+        self.first = first
+
+
+class NotFinal(SendlineError, TimeoutError):
+    """The message was not final in time. `message` is how it stood last."""
+
+    def __init__(self, message: "Message", timeout: float) -> None:
+        super().__init__(f"message {message.id} is {message.status} and not final after {timeout:g} s")
+        self.message = message
+
+
+class LedgerError(SendlineError):
+    """Redis can't be used."""
+
+
+class LedgerUnavailable(LedgerError):
+    """Redis can't be reached, or did not answer in time. It is safe to try the same call again."""
+
+
+class LedgerRefused(LedgerError):
+    """Redis answered, and can't or won't serve: password, durability, memory, version."""
+
+
+class ConfigurationError(SendlineError):
+    """A setting is wrong. The text names the setting and the fix."""
+
+
+class PartlyAccepted(SendlineError):
+    """send_many() was cut off. `accepted` are certain; the rest may be sent again with the same keys."""
+
+    def __init__(self, accepted: "Sequence[Message]", total: int, cause: str) -> None:
+        super().__init__(f"{len(accepted)} of {total} messages were accepted, then: {cause}")
+        self.accepted = list(accepted)
+        self.total = total

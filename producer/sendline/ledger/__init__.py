@@ -1,0 +1,1 @@
+"""All that Redis holds about messages: the one truth, and the only package that knows its keys."""

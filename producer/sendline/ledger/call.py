@@ -1,0 +1,36 @@
+"""One call to the ledger, as data: the sync and the async connection both run it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sendline.ledger.scripts import Script
+
+T = TypeVar("T")
+
+Argument = bytes | str | int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """A script or a command with its arguments, and how to read its reply."""
+
+    target: Script | str
+    """A script, or the name of a Redis command."""
+    arguments: Sequence[Argument]
+    read: Callable[[Any], T]
+    """Turns the server's reply into what the caller wants."""
+
+    @property
+    def command(self) -> tuple[Argument, ...]:
+        """The command as it goes over the wire, the script named by its SHA1."""
+        if isinstance(self.target, Script):
+            return ("EVALSHA", self.target.sha, 0, *self.arguments)
+        return (self.target, *self.arguments)
+
+    @property
+    def command_with_source(self) -> tuple[Argument, ...]:
+        """The same with the script's source, for a server that does not know it yet."""
+        if isinstance(self.target, Script):
+            return ("EVAL", self.target.source, 0, *self.arguments)
+        return self.command

@@ -1,0 +1,44 @@
+"""Every key of the ledger. Short, because there is one of some of them for every message."""
+
+from typing import Final
+
+KEYS: Final[dict[str, str]] = {
+    # One for each message
+    "message": "sl:m",  # + 16 bytes of id: string, the packed record
+    "index": "sl:p",  # + 10 bytes of digest of account and provider id: string, 16 bytes of id
+    "idempotency": "sl:i",  # + 10 bytes of digest of the key: string, id and 8 bytes of content digest
+    # Where messages wait
+    "line": "sl:q:",  # + lane code : route: list of ids, first in first out
+    "ready": "sl:r:",  # + lane code: sorted set, route by the next instant (us) at which it may go
+    "timers": "sl:t",  # sorted set, id by the instant (ms) at which the tick must look at it
+    # Accounts
+    "account": "sl:a:",  # + name: hash of limits and state
+    "directory": "sl:directory",  # string: what workers publish of accounts and routes, JSON
+    # The ledger as a whole
+    "counts": "sl:counts",  # hash: accepted, and how many messages have each status
+    "meta": "sl:meta",  # hash: seq (events), claims (tokens), wake_at, dead (settles that came too late)
+    "events": "sl:e",  # stream: one entry for each change of status, its id is the sequence number
+    "parked": "sl:k",  # hash: digest to a receipt whose provider id is not known yet
+    "parked_at": "sl:k:at",  # sorted set: digest by the instant (ms) until which it is kept
+    # Workers
+    "awake": "sl:awake",  # sorted set: dispatcher by the instant (ms) by which it claims again
+    "bell": "sl:bell",  # list of at most one element: rouses a dispatcher that sleeps
+    "wake": "sl:wake",  # hash: queue and envelope of the Celery task that starts a dispatcher
+    "dispatcher": "sl:d:",  # + id: string, its last call's number and what it claimed
+    "tick": "sl:tick",  # string: which worker ticks
+}
+
+
+def message_key(message_id: bytes) -> bytes:
+    """Return the key of a message's record."""
+    return KEYS["message"].encode() + message_id
+
+
+def line_key(lane_code: int, route: str) -> str:
+    """Return the key of a route's waiting line."""
+    return f"{KEYS['line']}{lane_code}:{route}"
+
+
+def account_key(name: str) -> str:
+    """Return the key of an account's limits and state."""
+    return KEYS["account"] + name

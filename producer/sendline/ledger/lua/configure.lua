@@ -1,0 +1,22 @@
+-- Publishes what a worker knows: accounts and routes for producers, limits for claims, and the wake.
+-- KEYS: none (see keys.py).
+-- ARGV[2] directory (JSON: {"accounts": [{"name": ...}, ...], ...})  [3] queue of the wake  [4] its envelope
+--     [5..] for each account a packed array: name, interval us, burst, in flight at most (0: no bound),
+--           on_uncertain ('' for the lane's default)
+-- Returns 1. Accounts that the earlier directory named and this one does not, stop being claimed for.
+
+local before = redis.call('GET', K.directory)
+if before then
+  for _, account in ipairs(cjson.decode(before).accounts) do
+    redis.call('HDEL', K.account .. account.name, 'interval')
+  end
+end
+for place = 5, #ARGV do
+  local name, interval, burst, in_flight, on_uncertain = unpack(cmsgpack.unpack(ARGV[place]))
+  redis.call('HSET', K.account .. name, 'interval', interval, 'burst', burst, 'in_flight', in_flight,
+    'on_uncertain', on_uncertain)
+end
+redis.call('SET', K.directory, ARGV[2])
+redis.call('HSET', K.wake, 'queue', ARGV[3], 'envelope', ARGV[4])
+rouse()
+return close(1)

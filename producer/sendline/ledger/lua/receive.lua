@@ -1,0 +1,55 @@
+-- Takes receipts in: what providers tell of messages they accepted.
+-- KEYS: none (see keys.py).
+-- ARGV[2..]: for each receipt a packed array:
+--   account, id from our token ('' if none), provider id (''), digest of account and provider id (''),
+--   target status (-1: news that moves nothing), code, reason
+-- Returns for each 'applied'; 'unchanged' (known already, or not a move that the table allows);
+-- 'parked' (its provider id is not known yet); 'foreign' (the message is another account's); 'unknown'.
+
+-- Keeps a receipt until the provider id it names is known; the oldest gives way where there are too many.
+local function park(digest, status, code, reason)
+  if digest == '' or status < 0 then
+    return 'unknown'
+  end
+  local parked = redis.call('HGET', K.parked, digest)
+  if parked and cmsgpack.unpack(parked)[1] == S.DELIVERED then
+    return 'parked' -- nothing overrides a delivery
+  end
+  redis.call('HSET', K.parked, digest, cmsgpack.pack({status, code, reason}))
+  redis.call('ZADD', K.parked_at, NOW + PARKED_FOR, digest)
+  if redis.call('ZCARD', K.parked_at) > PARKED_MOST then
+    redis.call('HDEL', K.parked, redis.call('ZPOPMIN', K.parked_at)[1])
+  end
+  return 'parked'
+end
+
+local function receive(m)
+  local account, id, provider_id, digest, status, code, reason = unpack(m)
+  if id == '' then
+    id = redis.call('GET', K.index .. digest)
+    if not id then
+      return park(digest, status, code, reason)
+    end
+  end
+  local r = load(id)
+  if not r then
+    return 'unknown'
+  end
+  if r[F.account] ~= account then
+    return 'foreign'
+  end
+  if r[F.attempts] > 0 and provider_id ~= '' and r[F.provider_id] == '' then
+    index(id, r, provider_id, digest)
+    redis.call('SET', K.message .. id, cmsgpack.pack(r), 'KEEPTTL')
+  end
+  if status >= 0 and prove(id, r, status, code, reason) then
+    return 'applied'
+  end
+  return 'unchanged'
+end
+
+local reply = {}
+for place = 2, #ARGV do
+  reply[place - 1] = receive(cmsgpack.unpack(ARGV[place]))
+end
+return close(reply)

@@ -1,0 +1,101 @@
+-- Settles attempts: writes what each came to, and what that says about its account.
+-- KEYS: none (see keys.py).
+-- ARGV[2..]: for each attempt a packed array:
+--   id, token, target status, attempt counted (0 or 1), delay ms (-1: back to the head of its line),
+--   deadline ms, provider id (''), digest of account and provider id (''), code, reason,
+--   account effect ('', 'open', 'pause', 'stop'), ms of pause
+-- Returns for each 'settled'; 'again' (settled before by this token); 'learned' (only the provider's id was
+-- new: a receipt came first); 'dead' (the claim is no longer this one: nothing changed); 'unknown'.
+
+local function affect(name, effect, pause, reason)
+  local key = K.account .. name
+  if effect == 'open' then
+    if redis.call('HEXISTS', key, 'stopped') == 1 then
+      redis.call('HDEL', key, 'stopped', 'paused_until')
+    end
+  elseif effect ~= '' then
+    local until_ms = math.max(tonumber(redis.call('HGET', key, 'paused_until') or 0), NOW + pause)
+    redis.call('HSET', key, 'paused_until', until_ms, 'cause', reason)
+    if effect == 'stop' then
+      redis.call('HSET', key, 'stopped', reason)
+    end
+  end
+end
+
+-- Receipts can overtake the answer to the send: what was parked for this provider id is applied now.
+local function unpark(id, r, digest)
+  local parked = redis.call('HGET', K.parked, digest)
+  if parked then
+    redis.call('HDEL', K.parked, digest)
+    redis.call('ZREM', K.parked_at, digest)
+    local receipt = cmsgpack.unpack(parked)
+    prove(id, r, receipt[1], receipt[2], receipt[3])
+  end
+end
+
+local function give_back(id, r, s)
+  local delay = s[5]
+  if s[4] == 0 then
+    r[F.attempts] = r[F.attempts] - 1
+  end
+  if has(r, FLAG.CANCEL) then
+    move(id, r, S.CANCELED, s[9], 'canceled before the provider accepted it')
+    return finish(id, r)
+  end
+  local target = s[3]
+  if target == S.CREATED and r[F.attempts] > 0 then
+    target = S.RETRYING -- it goes back to where it came from
+  end
+  move(id, r, target, s[9], s[10])
+  if delay < 0 then
+    enqueue(id, r, true)
+  else
+    postpone(id, r, delay)
+  end
+  save(id, r)
+end
+
+local function settle(s)
+  local id, token, target = s[1], s[2], s[3]
+  local r = load(id)
+  if not r then
+    return 'unknown'
+  end
+  if r[F.claim] ~= token then
+    redis.call('HINCRBY', K.meta, 'dead', 1)
+    return 'dead'
+  end
+  if r[F.status] ~= S.SENDING then
+    if s[7] ~= '' and r[F.provider_id] == '' then
+      index(id, r, s[7], s[8])
+      redis.call('SET', K.message .. id, cmsgpack.pack(r), 'KEEPTTL')
+      unpark(id, r, s[8])
+      return 'learned'
+    end
+    return 'again'
+  end
+  affect(r[F.account], s[11], s[12], s[10])
+  if target == S.CREATED or target == S.RETRYING then
+    give_back(id, r, s)
+  elseif target == S.UNCERTAIN then
+    doubt(id, r, s[9], s[10], math.max(s[5], 0))
+  else
+    move(id, r, target, s[9], s[10])
+    if target == S.SENT then
+      index(id, r, s[7], s[8])
+      entrust(id, r, s[6])
+      if s[7] ~= '' then
+        unpark(id, r, s[8])
+      end
+    else
+      finish(id, r)
+    end
+  end
+  return 'settled'
+end
+
+local reply = {}
+for place = 2, #ARGV do
+  reply[place - 1] = settle(cmsgpack.unpack(ARGV[place]))
+end
+return close(reply)

@@ -1,0 +1,61 @@
+-- The once-a-second housekeeping: looks at messages whose timer has come.
+-- KEYS: none (see keys.py).
+-- ARGV[2] worker  [3] ms for which it alone ticks  [4] messages at most
+-- Returns {1 if this worker ticks else 0, messages looked at}.
+
+local worker, lock, most = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local holder = redis.call('GET', K.tick)
+if holder and holder ~= worker then
+  return {0, 0}
+end
+redis.call('SET', K.tick, worker, 'PX', lock)
+
+local function look(id)
+  local r = load(id)
+  if not r then
+    return redis.call('ZREM', K.timers, id)
+  end
+  local status = r[F.status]
+  if status == S.SENDING then
+    r[F.claim] = 0
+    doubt(id, r, 'worker_died', 'its worker did not settle within the lease', 0)
+  elseif is_waiting(r) then
+    if expires_at(r) <= NOW then
+      move(id, r, S.EXPIRED, r[F.error], 'its validity ended')
+      finish(id, r)
+    elseif has(r, FLAG.QUEUED) then
+      redis.call('ZADD', K.timers, expires_at(r), id)
+    else
+      enqueue(id, r, false)
+      save(id, r)
+    end
+  elseif status == S.UNCERTAIN then
+    r[F.text] = '' -- final from now on: its deadline has passed
+    redis.call('ZREM', K.timers, id)
+    save(id, r, RETENTION)
+  else
+    redis.call('ZREM', K.timers, id)
+  end
+end
+
+local ids = redis.call('ZRANGEBYSCORE', K.timers, '-inf', NOW, 'LIMIT', 0, most)
+for _, id in ipairs(ids) do
+  look(id)
+end
+
+redis.call('ZREMRANGEBYSCORE', K.awake, '-inf', NOW - 60000)
+for _, digest in ipairs(redis.call('ZRANGEBYSCORE', K.parked_at, '-inf', NOW, 'LIMIT', 0, most)) do
+  redis.call('HDEL', K.parked, digest)
+  redis.call('ZREM', K.parked_at, digest)
+end
+
+if redis.call('ZCOUNT', K.awake, NOW, '+inf') == 0 then
+  for lane = 0, LANES - 1 do
+    local first = redis.call('ZRANGE', K.ready .. lane, 0, 0, 'WITHSCORES')
+    if first[2] and tonumber(first[2]) <= NOW_US + 1000000 then
+      rouse()
+      break
+    end
+  end
+end
+return close({1, #ids})

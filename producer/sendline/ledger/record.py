@@ -1,0 +1,185 @@
+"""The record of a message as it is stored: one packed array, written here and in Lua.
+
+Both releases of a rolling upgrade read it: fields are only ever appended, and a writer keeps those that it
+does not know. msgpack without its `bin` type, which Redis' Lua does not read.
+"""
+
+from datetime import datetime
+from enum import IntFlag
+from hashlib import blake2b
+from typing import Any, Final
+
+import msgpack
+
+from sendline.contract import ids
+from sendline.contract.codes import ErrorCode
+from sendline.contract.lane import LANE_CODES, Lane, OnUncertain
+from sendline.contract.message import Event, Message, TimelineEntry, instant
+from sendline.contract.status import CODES, Status
+
+VERSION: Final = 1
+
+FIELDS: Final = (
+    "version",
+    "status",
+    "lane",
+    "flags",
+    "created",  # ms since the epoch, by the server's clock
+    "due",  # ms after created: not sent before; of sent and uncertain, the deadline; 0: none
+    "expires",  # ms after created; 0 once final
+    "attempts",
+    "claim",  # token of the newest claim; 0 once a dead claim was judged
+    "route",  # account names joined by commas; empty: no account was known
+    "account",
+    "to",
+    "sender",
+    "provider_id",
+    "error",
+    "segments",
+    "text",
+    "extras",  # packed map of what only senders read: callback_url, metadata
+    "timeline",  # packed (status, ms after created, code, reason), one after the other
+)
+"""The stored order. Append, never reorder."""
+
+
+class Flag(IntFlag):
+    """The bits of a record's `flags`."""
+
+    HOLD = 1
+    RESEND = 2
+    CANCEL = 4
+    """A person canceled it while it was being sent."""
+    QUEUED = 8
+    """Its id stands in its line."""
+
+
+_STATUSES = tuple(CODES)
+_LANES = tuple(LANE_CODES)
+_ERRORS: dict[str, ErrorCode] = {code.value: code for code in ErrorCode}
+_RAW_UUID = b"\0"
+_packer_options: dict[str, Any] = {"use_bin_type": False}
+
+
+def pack(value: object) -> bytes:
+    """Return `value` in the form that Redis' Lua reads."""
+    return msgpack.packb(value, **_packer_options)  # type: ignore[no-any-return]
+
+
+def unpack(raw: bytes) -> Any:
+    """Return what `pack`, or the scripts, packed; texts stay bytes."""
+    return msgpack.unpackb(raw, raw=True, strict_map_key=False)
+
+
+def pack_provider_id(provider_id: str) -> bytes:
+    """Return the stored form of a provider's id: UUIDs in 17 bytes instead of 36."""
+    raw = ids.to_bytes(provider_id)
+    if raw is not None and ids.to_text(raw) == provider_id:
+        return _RAW_UUID + raw
+    return provider_id.encode()
+
+
+def unpack_provider_id(raw: bytes) -> str | None:
+    """Return the provider's id behind its stored form, None where there is none."""
+    if not raw:
+        return None
+    if raw.startswith(_RAW_UUID):
+        return ids.to_text(raw[1:])
+    return raw.decode()
+
+
+def digest(*parts: str, size: int = 10) -> bytes:
+    """Return `size` bytes that stand for `parts`, each kept apart from the next."""
+    hashed = blake2b(digest_size=size)
+    for part in parts:
+        data = part.encode()
+        hashed.update(len(data).to_bytes(4, "big"))
+        hashed.update(data)
+    return hashed.digest()
+
+
+def error_code(raw: bytes) -> ErrorCode | str | None:
+    """Return the code behind `raw`: ours, a newer release's text, or None."""
+    text = raw.decode()
+    return _ERRORS.get(text, text) if text else None
+
+
+def timeline(raw: bytes, created_ms: int) -> tuple[TimelineEntry, ...]:
+    """Return the entries of a packed timeline."""
+    unpacker = msgpack.Unpacker(raw=True, max_buffer_size=len(raw) + 1)
+    unpacker.feed(raw)
+    values = list(unpacker)
+    return tuple(
+        TimelineEntry(instant(created_ms + after), _STATUSES[status], error_code(code), reason.decode())
+        for status, after, code, reason in zip(*[iter(values)] * 4, strict=True)
+    )
+
+
+def event(seq: int, raw: bytes) -> Event:
+    """Return the event number `seq` behind its packed form."""
+    message_id, status, at, code, reason = unpack(raw)[:5]
+    return Event(
+        seq, ids.to_text(message_id), _STATUSES[status], instant(at), error_code(code), reason.decode()
+    )
+
+
+class Record:
+    """A read-only view of one stored record; attributes are the FIELDS, texts as bytes."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, raw: bytes) -> None:
+        self._values: list[Any] = unpack(raw)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self._values[_POSITION[name]]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    @property
+    def state(self) -> Status:
+        """Return its status."""
+        status: int = self.status
+        return _STATUSES[status]
+
+    def at(self, after: int) -> datetime | None:
+        """Return the time `after` ms behind its creation; None for 0."""
+        return instant(self.created + after) if after else None
+
+    def message(self, message_id: bytes) -> Message:
+        """Return the message as its sender sees it."""
+        flags = Flag(self.flags)
+        extras: dict[bytes, Any] = unpack(self.extras) if self.extras else {}
+        route: str = self.route.decode()
+        asked = OnUncertain.HOLD if Flag.HOLD in flags else OnUncertain.RESEND
+        return Message(
+            id=ids.to_text(message_id),
+            status=self.state,
+            to=self.to.decode(),
+            sender=self.sender.decode() or None,
+            lane=_LANES[self.lane],
+            account=self.account.decode() or None,
+            route=tuple(route.split(",")) if route else (),
+            created_at=instant(self.created),
+            expires_at=self.at(self.expires),
+            due_at=self.at(self.due),
+            attempts=self.attempts,
+            segments=self.segments,
+            provider_id=unpack_provider_id(self.provider_id),
+            error=error_code(self.error),
+            text=self.text.decode() or None,
+            on_uncertain=asked if flags & (Flag.HOLD | Flag.RESEND) else None,
+            cancel_requested=Flag.CANCEL in flags,
+            callback_url=extras[b"callback_url"].decode() if b"callback_url" in extras else None,
+            metadata={k.decode(): v.decode() for k, v in extras.get(b"metadata", {}).items()},
+            timeline=timeline(self.timeline, self.created),
+        )
+
+
+_POSITION: Final = {name: position for position, name in enumerate(FIELDS)}
+
+
+def lane_of(code: int) -> Lane:
+    """Return the lane behind its stored number."""
+    return _LANES[code]

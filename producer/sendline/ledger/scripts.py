@@ -1,0 +1,76 @@
+"""The Lua scripts: one verb a file, behind a prelude that carries what Python knows.
+
+Keys, record fields, statuses and the table of moves stand once, in Python, and are written into the
+prelude from there. A script is called by its SHA1, so two releases can run side by side.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha1
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final
+
+from sendline.contract.lane import LANE_CODES
+from sendline.contract.status import CODES, EDGES, FINAL, Cause, Status
+from sendline.ledger.keys import KEYS
+from sendline.ledger.record import FIELDS, VERSION, Flag
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SERVER_CLOCK: Final = "return redis.call('TIME')"
+"""The body of the scripts' clock. Tests of time put another one in its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One verb, ready to be called."""
+
+    name: str
+    source: str
+    sha: str
+
+
+@cache
+def script(verb: str, clock: str = SERVER_CLOCK) -> Script:
+    """Return the script of `verb`, with the prelude before it."""
+    folder = files("sendline.ledger") / "lua"
+    parts = [tables(clock), (folder / "prelude.lua").read_text(), (folder / f"{verb}.lua").read_text()]
+    source = "\n".join(parts)
+    return Script(verb, source, sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+def tables(clock: str = SERVER_CLOCK) -> str:
+    """Return the Lua text of everything that Python defines."""
+    numbers = {status.name: code for status, code in CODES.items()}
+    return "\n".join(
+        [
+            f"local function clock() {clock} end",
+            f"local VERSION = {VERSION}",
+            f"local K = {_table({name: f'{key!r}' for name, key in KEYS.items()})}",
+            f"local F = {_table({name: place for place, name in enumerate(FIELDS, 1)})}",
+            f"local S = {_table(numbers)}",
+            f"local STATUS = {_table({f'[{code}]': repr(s.value) for s, code in CODES.items()})}",
+            f"local FINAL = {_table({f'[{CODES[s]}]': 'true' for s in Status if s in FINAL})}",
+            f"local LANES = {len(LANE_CODES)}",
+            f"local FLAG = {_table({flag.name or '': flag.value for flag in Flag})}",
+            f"local MOVES = {_moves(proof=False)}",
+            f"local PROOFS = {_moves(proof=True)}",
+        ]
+    )
+
+
+def _table(entries: "Mapping[str, object]") -> str:
+    return "{" + ", ".join(f"{key} = {value}" for key, value in entries.items()) + "}"
+
+
+def _moves(*, proof: bool) -> str:
+    rows = {}
+    for source, code in CODES.items():
+        targets = [
+            CODES[edge.target]
+            for edge in EDGES
+            if edge.source is source and (edge.cause is Cause.PROOF) is proof
+        ]
+        rows[f"[{code}]"] = _table({f"[{target}]": "true" for target in targets})
+    return _table(rows)

@@ -1,0 +1,163 @@
+"""The verbs that producers use: one typed function for each script, and the plain reads."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sendline.contract.draft import Draft
+from sendline.contract.lane import LANE_CODES, OnUncertain
+from sendline.contract.message import Event, Message
+from sendline.contract.status import Status
+from sendline.ledger.call import Argument, Call
+from sendline.ledger.directory import Directory
+from sendline.ledger.keys import KEYS, message_key
+from sendline.ledger.limits import Limits
+from sendline.ledger.record import Flag, Record, digest, event, pack
+from sendline.ledger.scripts import script
+
+_ASKED = {None: 0, OnUncertain.HOLD: int(Flag.HOLD), OnUncertain.RESEND: int(Flag.RESEND)}
+_EVENT_FIELD = b"e"
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """The message was accepted, at `at` (ms since the epoch)."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Its idempotency key was used for the same content: `message` is the first, None if no longer kept."""
+
+    message_id: bytes
+    message: Message | None
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Its idempotency key was used for other content, by `message_id`."""
+
+    message_id: bytes
+
+
+Acceptance = New | Known | Conflict
+
+
+def accept(limits: Limits, drafts: Sequence[Draft]) -> Call[list[Acceptance]]:
+    """Accept messages: one round trip, each with its own verdict."""
+
+    def read(reply: Any) -> list[Acceptance]:
+        at = reply[0]
+        verdicts: list[Acceptance] = []
+        for verdict, message_id, raw in reply[1:]:
+            if verdict == 1:
+                verdicts.append(New(at))
+            elif verdict == 2:  # noqa: PLR2004 - the verdicts are listed in accept.lua
+                verdicts.append(Known(message_id, Record(raw).message(message_id) if raw else None))
+            else:
+                verdicts.append(Conflict(message_id))
+        return verdicts
+
+    return Call(script("accept"), [limits.packed, *map(_packed_draft, drafts)], read)
+
+
+def _packed_draft(draft: Draft) -> bytes:
+    extras: dict[str, object] = {}
+    if draft.callback_url:
+        extras["callback_url"] = draft.callback_url
+    if draft.metadata:
+        extras["metadata"] = draft.metadata
+    return pack(
+        [
+            draft.id,
+            LANE_CODES[draft.lane],
+            _ASKED[draft.on_uncertain],
+            draft.not_before_ms,
+            draft.valid_for_ms,
+            ",".join(draft.route),
+            draft.account or "",
+            draft.to,
+            draft.sender or "",
+            draft.segments,
+            draft.text or "",
+            pack(extras) if extras else b"",
+            digest(draft.idempotency_key) if draft.idempotency_key else b"",
+            draft.fingerprint if draft.idempotency_key else b"",
+        ]
+    )
+
+
+def get(message_id: bytes) -> Call[Message | None]:
+    """Read a message; None where it is unknown."""
+    return Call(
+        "GET", [message_key(message_id)], lambda raw: Record(raw).message(message_id) if raw else None
+    )
+
+
+def cancel(limits: Limits, message_id: bytes) -> Call[Message | None]:
+    """Cancel a message that waits, or ask for it where it is being sent; None where it is unknown."""
+    return Call(
+        script("cancel"),
+        [limits.packed, message_id],
+        lambda raw: Record(raw).message(message_id) if raw else None,
+    )
+
+
+def directory() -> Call[Directory]:
+    """Read what workers published of accounts and routes."""
+    return Call(
+        "GET", [KEYS["directory"]], lambda raw: Directory.parse(json.loads(raw)) if raw else Directory()
+    )
+
+
+def counts() -> Call[dict[str, int]]:
+    """Read how many messages were accepted and how many have each status: one consistent view."""
+
+    def read(reply: Any) -> dict[str, int]:
+        found = {name.decode(): int(number) for name, number in _pairs(reply)}
+        return {"accepted": found.get("accepted", 0), **{s.value: found.get(s.value, 0) for s in Status}}
+
+    return Call("HGETALL", [KEYS["counts"]], read)
+
+
+def _pairs(reply: Any) -> Iterable[tuple[Any, Any]]:
+    return zip(reply[::2], reply[1::2], strict=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which events the stream holds: numbers `first` to `last`; both 0 where there never was one."""
+
+    first: int
+    last: int
+
+
+def events_span() -> Call[Span]:
+    """Read which events are still kept."""
+
+    def read(reply: Any) -> Span:
+        about = dict(_pairs(reply))
+        first = about.get(b"first-entry")
+        last = _seq(about[b"last-generated-id"])
+        return Span(_seq(first[0]) if first else last + 1 if last else 0, last)
+
+    return Call("XINFO", ["STREAM", KEYS["events"]], read)
+
+
+def events_after(seq: int, *, count: int, block_ms: int | None) -> Call[list[Event]]:
+    """Read up to `count` events behind number `seq`; wait up to `block_ms` where there is none."""
+    waiting: list[Argument] = ["BLOCK", block_ms] if block_ms is not None else []
+
+    def read(reply: Any) -> list[Event]:
+        if not reply:
+            return []
+        _stream, entries = reply[0]
+        return [event(_seq(number), fields[fields.index(_EVENT_FIELD) + 1]) for number, fields in entries]
+
+    return Call("XREAD", ["COUNT", count, *waiting, "STREAMS", KEYS["events"], f"{seq}-1"], read)
+
+
+def _seq(stream_id: bytes) -> int:
+    return int(stream_id.split(b"-")[0])

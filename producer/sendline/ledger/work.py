@@ -1,0 +1,270 @@
+"""The verbs that workers use: claim, settle, sign off, tick, and receipts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sendline.contract.codes import ErrorCode
+from sendline.contract.status import CODES, Status
+from sendline.ledger.call import Argument, Call
+from sendline.ledger.keys import KEYS, message_key
+from sendline.ledger.limits import Limits
+from sendline.ledger.record import Record, digest, pack, pack_provider_id
+from sendline.ledger.scripts import script
+
+HEAD = -1
+"""As a settlement's delay: back to the head of its line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A worker's time-limited right to send one message."""
+
+    message_id: bytes
+    token: int
+    account: str
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What one call of claim brought. Instants in microseconds of the server's clock."""
+
+    claims: tuple[Claim, ...]
+    now: int
+    next_at: int | None
+    """When something may go next; None: nothing waits in any line."""
+    signed_off: bool
+    late: bool = False
+    """A later call of the same dispatcher came first: this one did nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRequest:
+    """What a dispatcher asks for. Times in seconds."""
+
+    dispatcher: str
+    number: int
+    """Rises with each call; the same number again is the same call again."""
+    room: int
+    room_below_urgent: int
+    lease: float
+    horizon: float
+    """What may go within it is worth staying awake for."""
+    promise: float
+    """It claims again within this time, if it has room left."""
+    may_sign_off: bool
+
+
+def claim(limits: Limits, request: ClaimRequest) -> Call[Claimed]:
+    """Take what may go now, with its rate tokens, over all routes."""
+
+    def read(reply: Any) -> Claimed:
+        now, next_at, signed_off, *rows = reply
+        claims = tuple(Claim(row[0], row[1], row[2].decode(), Record(row[3])) for row in rows)
+        return Claimed(claims, now, next_at if next_at > 0 else None, signed_off == 1, late=next_at < 0)
+
+    arguments: list[Argument] = [
+        limits.packed,
+        request.dispatcher,
+        request.number,
+        request.room,
+        request.room_below_urgent,
+        round(request.lease * 1000),
+        round(request.horizon * 1_000_000),
+        round(request.promise * 1000),
+        int(request.may_sign_off),
+    ]
+    return Call(script("claim"), arguments, read)
+
+
+def sign_off(limits: Limits, dispatcher: str, horizon: float) -> Call[bool]:
+    """End a slice; True where work is near and the wake went back to the queue. `horizon` in seconds."""
+    arguments: list[Argument] = [limits.packed, dispatcher, round(horizon * 1_000_000)]
+    return Call(script("signoff"), arguments, lambda reply: reply == 1)
+
+
+AccountEffect = Literal["", "open", "pause", "stop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What one attempt came to, as the ledger shall write it. Times in seconds."""
+
+    message_id: bytes
+    token: int
+    account: str
+    target: Status
+    counted: bool = True
+    """Whether it counts as an attempt."""
+    delay: float = 0
+    """`retrying`: the next attempt is due in so long; HEAD: back to the head of its line."""
+    deadline: float = 0
+    """`sent`: final in so long; 0 where the account reports no deliveries."""
+    provider_id: str | None = None
+    code: ErrorCode | None = None
+    reason: str = ""
+    effect: AccountEffect = ""
+    pause: float = 0
+
+
+Settled = Literal["settled", "again", "learned", "dead", "unknown"]
+
+
+def settle(limits: Limits, settlements: Sequence[Settlement]) -> Call[list[Settled]]:
+    """Write what attempts came to. A claim that is no longer theirs changes nothing ("dead")."""
+    return Call(script("settle"), [limits.packed, *map(_packed_settlement, settlements)], _words)
+
+
+def _packed_settlement(s: Settlement) -> bytes:
+    provider_id = s.provider_id
+    return pack(
+        [
+            s.message_id,
+            s.token,
+            CODES[s.target],
+            int(s.counted),
+            s.delay if s.delay == HEAD else round(s.delay * 1000),
+            round(s.deadline * 1000),
+            pack_provider_id(provider_id) if provider_id else b"",
+            digest(s.account, provider_id) if provider_id else b"",
+            s.code or "",
+            s.reason,
+            s.effect,
+            round(s.pause * 1000),
+        ]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What a provider told of one message, found by `message_id` (from our token) or `provider_id`."""
+
+    account: str
+    status: Status | None
+    message_id: bytes | None = None
+    provider_id: str | None = None
+    code: ErrorCode | None = None
+    reason: str = ""
+
+
+Received = Literal["applied", "unchanged", "parked", "foreign", "unknown"]
+
+
+def receive(limits: Limits, reports: Sequence[Reported]) -> Call[list[Received]]:
+    """Take receipts in."""
+    return Call(script("receive"), [limits.packed, *map(_packed_report, reports)], _words)
+
+
+def _packed_report(report: Reported) -> bytes:
+    provider_id = report.provider_id
+    return pack(
+        [
+            report.account,
+            report.message_id or b"",
+            pack_provider_id(provider_id) if provider_id else b"",
+            digest(report.account, provider_id) if provider_id else b"",
+            -1 if report.status is None else CODES[report.status],
+            report.code or "",
+            report.reason,
+        ]
+    )
+
+
+def _words(reply: Any) -> list[Any]:
+    return [word.decode() for word in reply]
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """What one tick did."""
+
+    mine: bool
+    """Whether this worker ticks; else another does."""
+    looked_at: int
+
+
+def tick(limits: Limits, worker: str, *, lock: float, most: int) -> Call[Ticked]:
+    """Keep house: due retries, dead claims, deadlines, a wake. `lock`: seconds for which others don't."""
+    arguments: list[Argument] = [limits.packed, worker, round(lock * 1000), most]
+    return Call(script("tick"), arguments, lambda reply: Ticked(reply[0] == 1, reply[1]))
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLimits:
+    """What claims are held to for one account."""
+
+    name: str
+    rate: float
+    """Messages a second."""
+    burst: int
+    in_flight: int | None
+    on_uncertain: str | None
+
+    @property
+    def packed(self) -> bytes:
+        """As configure.lua takes it; the rate as the microseconds between two messages."""
+        interval = max(1, round(1_000_000 / self.rate))
+        return pack([self.name, interval, self.burst, self.in_flight or 0, self.on_uncertain or ""])
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """The Celery message that starts a dispatcher, as kombu serialized it."""
+
+    queue: str
+    envelope: bytes
+
+
+def configure(
+    limits: Limits, directory_json: str, wake: Wake, accounts: Sequence[AccountLimits]
+) -> Call[int]:
+    """Publish accounts, routes, limits and the wake."""
+    arguments: list[Argument] = [
+        limits.packed,
+        directory_json,
+        wake.queue,
+        wake.envelope,
+        *(a.packed for a in accounts),
+    ]
+    return Call(script("configure"), arguments, int)
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """The route found for a message that was accepted before any account was known."""
+
+    message_id: bytes
+    lane: int
+    route: tuple[str, ...]
+    """Empty: nothing can carry it."""
+    reason: str = ""
+
+
+def unrouted(lane: int, most: int) -> Call[list[bytes]]:
+    """Read the ids of messages that have no route yet."""
+    return Call("LRANGE", [f"{KEYS['line']}{lane}:", 0, most - 1], list)
+
+
+def route(limits: Limits, routings: Sequence[Routing]) -> Call[int]:
+    """Give messages their routes; return how many moved."""
+    packed = [
+        pack([r.message_id, r.lane, ",".join(r.route), "" if r.route else ErrorCode.NO_ROUTE, r.reason])
+        for r in routings
+    ]
+    return Call(script("route"), [limits.packed, *packed], int)
+
+
+def bell(seconds: float) -> Call[bool]:
+    """Wait up to `seconds` for work to arrive; True where it did."""
+    return Call("BLPOP", [KEYS["bell"], seconds], lambda reply: reply is not None)
+
+
+def read_record(message_id: bytes) -> Call[Record | None]:
+    """Read the stored record of a message."""
+    return Call("GET", [message_key(message_id)], lambda raw: Record(raw) if raw else None)
+
+
+def is_configured() -> Call[bool]:
+    """Return whether the ledger holds a wake: not after it was emptied."""
+    return Call("EXISTS", [KEYS["wake"]], lambda reply: reply == 1)

@@ -1,0 +1,128 @@
+"""The producer of event loops: FastAPI and other asyncio apps. The same verbs, awaited."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from sendline.contract.draft import Fields
+from sendline.contract.errors import LedgerError
+from sendline.contract.lane import Lane, OnUncertain
+from sendline.contract.message import Event, Message
+from sendline.ledger.connection import AsyncLedger
+from sendline.producer.core import Core
+from sendline.producer.opening import open_settings
+from sendline.producer.plan import Pause, Plan
+
+if TYPE_CHECKING:
+    from sendline.settings import Settings
+
+T = TypeVar("T")
+
+
+class AsyncProducer:
+    """Hands messages to Sendline and tells what became of them, within one event loop.
+
+    producer = AsyncProducer()
+    message = await producer.send(to="+13115552367", text="Hello, world!", sender="+13115552368")
+    """
+
+    def __init__(self, redis_url: str | None = None, *, settings: "Settings | None" = None) -> None:
+        """Read the settings (environment, sendline.toml); `redis_url` overrides theirs. Connects when used.
+
+        Raises ConfigurationError.
+        """
+        opened = open_settings(redis_url, settings)
+        self._core = Core(opened.settings, time.monotonic)
+        self._ledger = AsyncLedger(opened.url, timeout=opened.settings.redis_timeout)
+
+    async def send(
+        self,
+        to: str,
+        text: str | None = None,
+        sender: str | None = None,
+        *,
+        account: str | None = None,
+        lane: Lane | str = Lane.NORMAL,
+        idempotency_key: str | None = None,
+        not_before: datetime | None = None,
+        valid_for: timedelta | float | None = None,
+        on_uncertain: OnUncertain | str | None = None,
+        callback_url: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Message:
+        """Accept one message: when this returns, it is never lost. See Producer.send()."""
+        fields: Fields = {
+            "to": to,
+            "text": text,
+            "sender": sender,
+            "account": account,
+            "lane": lane,
+            "idempotency_key": idempotency_key,
+            "not_before": not_before,
+            "valid_for": valid_for,
+            "on_uncertain": on_uncertain,
+            "callback_url": callback_url,
+            "metadata": metadata,
+        }
+        return await self._do(self._core.send(fields))
+
+    async def send_many(self, messages: Iterable[Fields]) -> list[Message]:
+        """Accept many messages, one round trip per few hundred. See Producer.send_many()."""
+        return await self._do(self._core.send_many(messages))
+
+    async def get(self, message_id: str) -> Message:
+        """Return the message as it stands. Raises UnknownMessage."""
+        return await self._do(self._core.get(message_id))
+
+    async def wait(self, message_id: str, timeout: float = 30) -> Message:
+        """Return the message once it is final. Raises NotFinal after `timeout` seconds, UnknownMessage."""
+        return await self._do(self._core.wait(message_id, timeout))
+
+    async def cancel(self, message_id: str) -> Message:
+        """Cancel a message that waits, or ask for it. See Producer.cancel()."""
+        return await self._do(self._core.cancel(message_id))
+
+    async def events(self, after: int | None = None, *, timeout: float | None = None) -> AsyncIterator[Event]:
+        """Yield every change of status, in order, as it happens. See Producer.events()."""
+        seq = await self._do(self._core.events_from(after))
+        quiet_since = time.monotonic()
+        while (events := await self._do(self._core.events_after(seq, timeout, quiet_since))) is not None:
+            for event in events:
+                yield event
+                seq, quiet_since = event.seq, time.monotonic()
+
+    async def counts(self) -> dict[str, int]:
+        """Return how many messages were accepted, and how many have each status: one consistent view."""
+        return await self._do(self._core.counts())
+
+    async def close(self) -> None:
+        """Close the connections; the producer may be used again and opens new ones."""
+        await self._ledger.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _do(self, plan: Plan[T]) -> T:
+        try:
+            step = next(plan)
+            while True:
+                if isinstance(step, Pause):
+                    await asyncio.sleep(step.seconds)
+                    step = next(plan)
+                    continue
+                try:
+                    reply = await self._ledger.run(step)
+                except LedgerError as error:
+                    step = plan.throw(error)
+                else:
+                    step = plan.send(reply)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]

@@ -1,0 +1,230 @@
+"""The logic of both producers, as plans: what to check, what to ask the ledger, what to answer."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from sendline.contract import ids
+from sendline.contract.accounts import RouteRule
+from sendline.contract.draft import Draft, Rules, draft
+from sendline.contract.errors import (
+    EventsLost,
+    IdempotencyConflict,
+    InvalidMessage,
+    LedgerError,
+    NotFinal,
+    PartlyAccepted,
+    SendlineError,
+    UnknownMessage,
+)
+from sendline.contract.message import Event, Message, TimelineEntry, instant
+from sendline.contract.status import Status
+from sendline.ledger import durability, verbs
+from sendline.ledger.directory import Directory
+from sendline.ledger.limits import Limits
+from sendline.producer.plan import Pause, Plan
+
+if TYPE_CHECKING:
+    from sendline.settings import Settings
+
+BATCH: Final = 256
+"""Messages a round trip of send_many()."""
+MAX_MANY: Final = 100_000
+"""Messages a call of send_many(); more is a campaign."""
+DIRECTORY_AGE: Final = 5.0
+"""Seconds after which the accounts and routes are read again."""
+EVENTS_BATCH: Final = 500
+EVENTS_BLOCK_MS: Final = 500
+"""How long one read waits for an event; well under the connection's timeout."""
+WAIT_FIRST, WAIT_GROWTH, WAIT_MOST = 0.01, 1.5, 0.25
+"""Seconds between two looks of wait(): at first, then growing, at most."""
+
+
+class Core:
+    """The rules in force, and the plans that follow them."""
+
+    def __init__(self, settings: "Settings", clock: Callable[[], float]) -> None:
+        """`clock` is monotonic, in seconds."""
+        self._settings = settings
+        self._limits = Limits.of(settings)
+        self._clock = clock
+        self._read_at: float | None = None
+        self._rules = self._make_rules(Directory())
+
+    def send(self, fields: Mapping[str, Any]) -> Plan[Message]:
+        """Accept one message."""
+        yield from self._refresh()
+        checked = self._check(fields)
+        [verdict] = yield verbs.accept(self._limits, [checked])
+        return _answer(checked, verdict)
+
+    def send_many(self, many: Iterable[Mapping[str, Any]]) -> Plan[list[Message]]:
+        """Accept many messages, all checked before any is accepted."""
+        yield from self._refresh()
+        drafts = self._check_all(many)
+        answers: list[Message] = []
+        for start in range(0, len(drafts), BATCH):
+            batch = drafts[start : start + BATCH]
+            try:
+                verdicts = yield verbs.accept(self._limits, batch)
+                answers += _answers(batch, verdicts)
+            except _CutOff as cut:
+                raise PartlyAccepted(answers + cut.accepted, len(drafts), str(cut.cause)) from cut.cause
+            except LedgerError as error:
+                if not answers:
+                    raise
+                raise PartlyAccepted(answers, len(drafts), str(error)) from error
+        return answers
+
+    def get(self, message_id: str) -> Plan[Message]:
+        """Read one message."""
+        return _found(message_id, (yield verbs.get(_id_bytes(message_id))))
+
+    def wait(self, message_id: str, timeout: float) -> Plan[Message]:
+        """Read one message until it is final."""
+        deadline = self._clock() + timeout
+        pause = WAIT_FIRST
+        while True:
+            message = yield from self.get(message_id)
+            left = deadline - self._clock()
+            if message.final:
+                return message
+            if left <= 0:
+                raise NotFinal(message, timeout)
+            yield Pause(min(pause, left))
+            pause = min(pause * WAIT_GROWTH, WAIT_MOST)
+
+    def cancel(self, message_id: str) -> Plan[Message]:
+        """Cancel one message, or ask for it."""
+        return _found(message_id, (yield verbs.cancel(self._limits, _id_bytes(message_id))))
+
+    def counts(self) -> Plan[dict[str, int]]:
+        """Read how many messages have each status."""
+        found: dict[str, int] = yield verbs.counts()
+        return found
+
+    def events_from(self, after: int | None) -> Plan[int]:
+        """Return the number behind which to read: `after`, or the newest event there is."""
+        span: verbs.Span = yield verbs.events_span()
+        if after is None:
+            return span.last
+        if after + 1 < span.first:
+            raise EventsLost(after, span.first)
+        return after
+
+    def events_after(self, seq: int, timeout: float | None, quiet_since: float) -> Plan[list[Event] | None]:
+        """Return the events right behind `seq`, perhaps none yet; None once it was quiet for `timeout`."""
+        block = EVENTS_BLOCK_MS
+        if timeout is not None:
+            left = timeout - (self._clock() - quiet_since)
+            if left <= 0:
+                return None
+            block = max(1, min(block, round(left * 1000)))
+        events: list[Event] = yield verbs.events_after(seq, count=EVENTS_BATCH, block_ms=block)
+        if events and events[0].seq != seq + 1:
+            raise EventsLost(seq, events[0].seq)
+        return events
+
+    def _refresh(self) -> Plan[None]:
+        if self._read_at is None:
+            durability.demand(self._settings.durability, (yield durability.persistence()))
+        if self._read_at is None or self._clock() - self._read_at > DIRECTORY_AGE:
+            self._rules = self._make_rules((yield verbs.directory()))
+            self._read_at = self._clock()
+
+    def _make_rules(self, directory: Directory) -> Rules:
+        s = self._settings
+        configured = tuple(RouteRule(route.to, tuple(route.accounts)) for route in s.routes)
+        return Rules(
+            default_region=s.default_region,
+            only_to=s.only_to,
+            valid_for=timedelta(seconds=s.valid_for),
+            urgent_valid_for=timedelta(seconds=s.urgent_valid_for),
+            accounts=directory.accounts or dict.fromkeys(s.accounts),
+            routes=directory.routes if directory.accounts else configured,
+        )
+
+    def _check(self, fields: Mapping[str, Any]) -> Draft:
+        return draft(ids.new_id(), fields, self._rules, datetime.now(UTC))
+
+    def _check_all(self, many: Iterable[Mapping[str, Any]]) -> list[Draft]:
+        checked: list[Draft] = []
+        for index, fields in enumerate(many):
+            if index >= MAX_MANY:
+                raise InvalidMessage("messages", f"more than {MAX_MANY}; send that many as a campaign")
+            if not isinstance(fields, Mapping):
+                raise InvalidMessage(f"messages[{index}]", "must be a mapping of send()'s arguments")
+            try:
+                checked.append(self._check(fields))
+            except InvalidMessage as error:
+                raise error.at(index) from None
+        return checked
+
+
+class _CutOff(Exception):
+    """One message of a batch could not be answered for; `accepted` of the same batch were accepted."""
+
+    def __init__(self, accepted: list[Message], cause: SendlineError) -> None:
+        super().__init__()
+        self.accepted = accepted
+        self.cause = cause
+
+
+def _answers(drafts: Sequence[Draft], verdicts: Sequence[verbs.Acceptance]) -> list[Message]:
+    answers: list[Message] = []
+    refused: SendlineError | None = None
+    for checked, verdict in zip(drafts, verdicts, strict=True):
+        try:
+            answers.append(_answer(checked, verdict))
+        except SendlineError as error:
+            refused = refused or error
+    if refused:
+        raise _CutOff(answers, refused)
+    return answers
+
+
+def _answer(checked: Draft, verdict: verbs.Acceptance) -> Message:
+    if isinstance(verdict, verbs.Conflict):
+        raise IdempotencyConflict(ids.to_text(verdict.message_id))
+    if isinstance(verdict, verbs.Known):
+        return _found(ids.to_text(verdict.message_id), verdict.message)
+    return _accepted(checked, verdict.at)
+
+
+def _accepted(checked: Draft, at: int) -> Message:
+    """Return the message as it stands right after the ledger accepted it at `at` (ms)."""
+    return Message(
+        id=ids.to_text(checked.id),
+        status=Status.CREATED,
+        to=checked.to,
+        sender=checked.sender,
+        lane=checked.lane,
+        account=checked.account,
+        route=checked.route,
+        created_at=instant(at),
+        expires_at=instant(max(checked.not_before_ms, at) + checked.valid_for_ms),
+        due_at=instant(checked.not_before_ms) if checked.not_before_ms > at else None,
+        attempts=0,
+        segments=checked.segments,
+        provider_id=None,
+        error=None,
+        text=checked.text,
+        on_uncertain=checked.on_uncertain,
+        cancel_requested=False,
+        callback_url=checked.callback_url,
+        metadata=dict(checked.metadata),
+        timeline=(TimelineEntry(instant(at), Status.CREATED),),
+    )
+
+
+def _id_bytes(text: str) -> bytes:
+    raw = ids.to_bytes(text)
+    if raw is None:
+        raise UnknownMessage(str(text)[:40])
+    return raw
+
+
+def _found(text: str, message: Message | None) -> Message:
+    if message is None:
+        raise UnknownMessage(text)
+    return message

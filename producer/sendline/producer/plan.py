@@ -1,0 +1,23 @@
+"""A plan: logic that says what to ask the ledger and for how long to pause, and does neither itself.
+
+Both producers carry out the same plans, one by blocking, one by awaiting.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sendline.ledger.call import Call
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait this long before the next step."""
+
+    seconds: float
+
+
+Plan = Generator[Call[Any] | Pause, Any, T]
+"""Yields steps, gets each call's answer sent in (or its LedgerError thrown in), returns a result."""

@@ -1,0 +1,149 @@
+"""The producer of threads and forks: Django, Flask, scripts."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from sendline.contract.draft import Fields
+from sendline.contract.errors import LedgerError
+from sendline.contract.lane import Lane, OnUncertain
+from sendline.contract.message import Event, Message
+from sendline.ledger.connection import Ledger
+from sendline.producer.core import Core
+from sendline.producer.opening import open_settings
+from sendline.producer.plan import Pause, Plan
+
+if TYPE_CHECKING:
+    from sendline.settings import Settings
+
+T = TypeVar("T")
+
+
+class Producer:
+    """Hands messages to Sendline and tells what became of them. Make one per app: thread- and fork-safe.
+
+    producer = Producer()
+    message = producer.send(to="+13115552367", text="Hello, world!", sender="+13115552368")
+    producer.wait(message.id, timeout=30).status
+    """
+
+    def __init__(self, redis_url: str | None = None, *, settings: "Settings | None" = None) -> None:
+        """Read the settings (environment, sendline.toml); `redis_url` overrides theirs. Connects when used.
+
+        Raises ConfigurationError.
+        """
+        opened = open_settings(redis_url, settings)
+        self._core = Core(opened.settings, time.monotonic)
+        self._ledger = Ledger(opened.url, timeout=opened.settings.redis_timeout)
+
+    def send(
+        self,
+        to: str,
+        text: str | None = None,
+        sender: str | None = None,
+        *,
+        account: str | None = None,
+        lane: Lane | str = Lane.NORMAL,
+        idempotency_key: str | None = None,
+        not_before: datetime | None = None,
+        valid_for: timedelta | float | None = None,
+        on_uncertain: OnUncertain | str | None = None,
+        callback_url: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Message:
+        """Accept one message: when this returns, it is never lost.
+
+        `to` and `sender` are E.164, or local with `default_region`; a sender may be a name where the
+        account allows it. `account` binds it to one account. `not_before` is an aware datetime.
+        `valid_for` (seconds or timedelta; default 72 h, `urgent` 10 min) ends its validity: it is never
+        sent later. The same `idempotency_key` with the same content returns the first message again.
+
+        Raises InvalidMessage (naming the field), IdempotencyConflict, LedgerUnavailable, LedgerRefused.
+        """
+        fields: Fields = {
+            "to": to,
+            "text": text,
+            "sender": sender,
+            "account": account,
+            "lane": lane,
+            "idempotency_key": idempotency_key,
+            "not_before": not_before,
+            "valid_for": valid_for,
+            "on_uncertain": on_uncertain,
+            "callback_url": callback_url,
+            "metadata": metadata,
+        }
+        return self._do(self._core.send(fields))
+
+    def send_many(self, messages: Iterable[Fields]) -> list[Message]:
+        """Accept many messages, mappings of send()'s arguments, one round trip per few hundred.
+
+        All are checked before any is accepted. Returns them in their order. Raises what send() raises, and
+        PartlyAccepted where Redis failed, or an idempotency key was used for other content, after some were.
+        """
+        return self._do(self._core.send_many(messages))
+
+    def get(self, message_id: str) -> Message:
+        """Return the message as it stands. Raises UnknownMessage."""
+        return self._do(self._core.get(message_id))
+
+    def wait(self, message_id: str, timeout: float = 30) -> Message:
+        """Return the message once it is final. Raises NotFinal after `timeout` seconds, UnknownMessage."""
+        return self._do(self._core.wait(message_id, timeout))
+
+    def cancel(self, message_id: str) -> Message:
+        """Cancel a message that waits. One that is being sent is canceled if the provider did not take it.
+
+        Returns it as it then stands: `canceled`, or `sending` with `cancel_requested`, or as it was where
+        it is too late. Raises UnknownMessage.
+        """
+        return self._do(self._core.cancel(message_id))
+
+    def events(self, after: int | None = None, *, timeout: float | None = None) -> Iterator[Event]:
+        """Yield every change of status, in order, as it happens.
+
+        `after` is the `seq` of the last event seen: reading goes on right behind it (0: from the first ever).
+        None starts with what happens from now on. Ends after `timeout` seconds without an event; None: never.
+        Raises EventsLost where the stream was trimmed past `after`.
+        """
+        seq = self._do(self._core.events_from(after))
+        quiet_since = time.monotonic()
+        while (events := self._do(self._core.events_after(seq, timeout, quiet_since))) is not None:
+            for event in events:
+                yield event
+                seq, quiet_since = event.seq, time.monotonic()
+
+    def counts(self) -> dict[str, int]:
+        """Return how many messages were accepted, and how many have each status: one consistent view."""
+        return self._do(self._core.counts())
+
+    def close(self) -> None:
+        """Close the connections; the producer may be used again and opens new ones."""
+        self._ledger.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _do(self, plan: Plan[T]) -> T:
+        try:
+            step = next(plan)
+            while True:
+                if isinstance(step, Pause):
+                    time.sleep(step.seconds)
+                    step = next(plan)
+                    continue
+                try:
+                    reply = self._ledger.run(step)
+                except LedgerError as error:
+                    step = plan.throw(error)
+                else:
+                    step = plan.send(reply)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]

@@ -1,0 +1,153 @@
+"""Checks of single values. Each returns the canonical value or raises ValueError with one clear sentence.
+
+No sentence quotes the value: it may be a secret.
+"""
+
+import ipaddress
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import SplitResult, urlsplit
+
+from phonenumbers import SUPPORTED_REGIONS
+from pydantic import SecretStr
+
+from sendline.contract.numbers import parse_sender
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SECRET_LENGTH: Final = 16
+"""The least a signing key may have, in characters."""
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_PREFIX: Final = re.compile(r"\+[0-9]{1,15}")
+_REDIS_URL: Final = (
+    "not a URL of a Redis; write redis://[user:password@]host:6379/0, rediss://... or unix:///path "
+    "(special characters of a password as %XX)"
+)
+_PUBLIC_URL: Final = "must be https://host[/path] (http only for this machine), without query or password"
+
+
+def name(text: str) -> str:
+    """Check the name of an account, a provider or an instance."""
+    if _NAME.fullmatch(text) is None:
+        raise ValueError(
+            "names are 1 to 32 lower-case letters, digits, - and _, beginning with a letter or digit"
+        )
+    return text
+
+
+def prefix(text: str) -> str:
+    """Check the beginning of a phone number, such as +1311."""
+    if _PREFIX.fullmatch(text) is None:
+        raise ValueError("must be the beginning of a number: + and 1 to 15 digits, such as +1311")
+    return text
+
+
+def region(text: str) -> str:
+    """Check a region and return it in upper case."""
+    if text.upper() not in SUPPORTED_REGIONS:
+        raise ValueError("not a region; write its two letters (ISO 3166), such as US or GB")
+    return text.upper()
+
+
+def sender(text: str) -> str:
+    """Return the canonical sender; numbers need their country code here."""
+    try:
+        return parse_sender(text, None)
+    except ValueError as error:
+        raise ValueError(str(error).replace(" or set default_region", "")) from None
+
+
+def redis_url(secret: SecretStr) -> SecretStr:
+    """Check the URL of a Redis, which may hold a password."""
+    url = _split(secret.get_secret_value(), _REDIS_URL)
+    if url.scheme == "unix":
+        good = url.path.startswith("/") and url.hostname is None
+    else:
+        good = url.scheme in {"redis", "rediss"} and bool(url.hostname)
+        good = good and re.fullmatch(r"/?|/[0-9]{1,4}", url.path) is not None
+    if not good or url.fragment:
+        raise ValueError(_REDIS_URL)
+    return secret
+
+
+def public_url(text: str) -> str:
+    """Check the URL at which providers reach the receiver; return it without a slash at its end."""
+    url = _split(text, _PUBLIC_URL)
+    allowed = url.scheme == "https" or (url.scheme == "http" and _is_loopback(url.hostname or ""))
+    if not allowed or not url.hostname or url.query or url.fragment or "@" in url.netloc:
+        raise ValueError(_PUBLIC_URL)
+    return text.rstrip("/")
+
+
+def listed(value: Any) -> Any:
+    """Read a list that was written as text, as in an environment variable: `a,b` or `["a", "b"]`."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return _json_list(value)
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def listed_secrets(value: Any) -> Any:
+    """Read one secret, one a line, or a list of them."""
+    if isinstance(value, SecretStr):
+        return (value,)
+    if not isinstance(value, str):
+        return value
+    return _json_list(value) if value.lstrip().startswith("[") else value.splitlines()
+
+
+def long_enough(secret: SecretStr) -> SecretStr:
+    """Check the length of a signing key."""
+    length = len(secret.get_secret_value().strip())
+    if length < SECRET_LENGTH:
+        raise ValueError(
+            f"has {length} characters; use a random one of at least {SECRET_LENGTH}, "
+            'such as from: python -c "import secrets; print(secrets.token_urlsafe())"'
+        )
+    return secret
+
+
+def not_a_truth(value: Any) -> Any:
+    """Refuse true and false, which Python would take for 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("must not be true or false")  # noqa: TRY004 - pydantic reports only ValueError
+    return value
+
+
+def unique(values: "Iterable[str]", what: str) -> None:
+    """Check that no value comes twice."""
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            raise ValueError(f"{what} comes twice; leave one")
+        seen.add(value)
+
+
+def _json_list(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError('begins like a JSON list and is none; write ["a", "b"]') from None
+
+
+def _split(text: str, problem: str) -> SplitResult:
+    """Split a URL; urlsplit's own errors may quote it."""
+    try:
+        url = urlsplit(text)
+        _ = url.port
+    except ValueError:
+        raise ValueError(problem) from None
+    if re.search(r"[\s\x00-\x1f]", text):
+        raise ValueError(problem)
+    return url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

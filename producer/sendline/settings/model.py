@@ -1,0 +1,183 @@
+"""The settings themselves: every field with its type, bounds, default and description."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+import platformdirs
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from sendline.contract.errors import ConfigurationError
+from sendline.settings import bounds, checks
+from sendline.settings.accounts import AccountSettings, Name, Prefix, RouteSettings
+from sendline.settings.explain import explain
+from sendline.settings.sources import EnvironmentSource, FileSource
+
+if TYPE_CHECKING:
+    import os
+
+HOUR = 3600.0
+DAY = 24 * HOUR
+
+RedisUrl = Annotated[SecretStr, AfterValidator(checks.redis_url)]
+PublicUrl = Annotated[str, AfterValidator(checks.public_url)]
+Region = Annotated[str, AfterValidator(checks.region)]
+SigningKey = Annotated[SecretStr, AfterValidator(checks.long_enough)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Settings(BaseSettings):
+    """All that can be configured. Durations are seconds. Frozen; its repr shows no secret.
+
+    Arguments win over SENDLINE_* variables (and SENDLINE_*_FILE), those over the configuration file.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    config: Path | None = Field(
+        default=None, description="The configuration file. Default: sendline.toml here, where there is one."
+    )
+    redis_url: RedisUrl | None = Field(
+        default=None, description="redis://, rediss:// or unix://. Default: the embedded server."
+    )
+    redis_timeout: float = Field(
+        default=2.0, ge=0.05, le=60, description="How long one answer of Redis may take."
+    )
+    durability: Literal["disk", "memory"] = Field(
+        default="disk", description="disk: accepted means on disk; a Redis that can't do that is refused."
+    )
+    public_url: PublicUrl | None = Field(
+        default=None, description="Where providers reach the receiver: https, or http on this machine."
+    )
+    secret_key: Annotated[tuple[SigningKey, ...], BeforeValidator(checks.listed_secrets)] = Field(
+        default=(), max_length=16, description="Signs our tokens: the first signs, all verify."
+    )
+    default_region: Region | None = Field(
+        default=None, description="Reads numbers written without +, such as US."
+    )
+    only_to: Annotated[tuple[Prefix, ...], BeforeValidator(checks.listed)] = Field(
+        default=(), max_length=1000, description="Recipients must begin with one of these. Empty: anybody."
+    )
+    valid_for: float = Field(
+        default=72 * HOUR, ge=1, le=30 * DAY, description="How long a message may wait before it expires."
+    )
+    urgent_valid_for: float = Field(default=600.0, ge=1, le=30 * DAY, description="The same for urgent ones.")
+    deadline: float = Field(
+        default=72 * HOUR, ge=1, le=30 * DAY, description="After this, sent and uncertain messages are final."
+    )
+    retention: float = Field(
+        default=30 * DAY, ge=1, le=400 * DAY, description="How long final messages are kept."
+    )
+    idempotency_ttl: float = Field(
+        default=24 * HOUR, ge=1, le=30 * DAY, description="How long an idempotency key is remembered."
+    )
+    events_kept: int = Field(
+        default=200_000, ge=100, le=10_000_000, description="Events kept for `events()`; the oldest go first."
+    )
+    max_attempts: int = Field(default=5, ge=1, le=20, description="Attempts to send one message.")
+    retry_base: float = Field(
+        default=2.0, ge=0.01, le=HOUR, description="The wait before the second attempt."
+    )
+    retry_max: float = Field(default=600.0, ge=0.01, le=DAY, description="The longest wait between attempts.")
+    processes: int | None = Field(
+        default=None, ge=1, le=256, description="Worker processes. Default: one per core."
+    )
+    connections: int = Field(
+        default=100, ge=1, le=1000, description="Connections to providers, in each worker process."
+    )
+    call_timeout: float = Field(
+        default=float(bounds.LONGEST_CALL),
+        ge=0.1,
+        le=bounds.LONGEST_CALL,
+        description="How long one call to a provider may take.",
+    )
+    lease: float = Field(
+        default=float(bounds.LEASE),
+        gt=bounds.TASK_TIME_LIMIT,
+        lt=bounds.VISIBILITY_TIMEOUT,
+        description="How long a worker's claim on a message holds.",
+    )
+    receiver_host: str = Field(
+        default="127.0.0.1", min_length=1, max_length=253, description="Where the receiver listens."
+    )
+    receiver_port: Port = Field(default=8700, description="Where the receiver listens; 0 takes a free port.")
+    simulator_host: str = Field(
+        default="127.0.0.1", min_length=1, max_length=253, description="Where the simulator listens."
+    )
+    simulator_port: Port = Field(
+        default=8710, description="Where the simulator listens; 0 takes a free port."
+    )
+    instance: Name = Field(default="default", description="The name of the embedded server's instance.")
+    state_dir: Path | None = Field(
+        default=None, description="Where instances keep their data. Default: the user's state directory."
+    )
+    accounts: dict[Name, AccountSettings] = Field(
+        default_factory=dict, max_length=1000, description="The accounts, by their names."
+    )
+    routes: tuple[RouteSettings, ...] = Field(
+        default=(), max_length=1000, description="Which accounts carry what. Empty: all accounts carry all."
+    )
+
+    def __init__(self, **overrides: Any) -> None:
+        """Read all sources; raise ConfigurationError. An override of None counts as not given."""
+        given = {key: value for key, value in overrides.items() if value is not None}
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            problem = explain(error, type(self), given)
+        else:
+            return
+        raise ConfigurationError(problem)
+
+    @classmethod
+    def load(cls, config: "str | os.PathLike[str] | None" = None, **overrides: Any) -> Self:
+        """Return the settings of this process; `config` names the file. Raises ConfigurationError."""
+        return cls(config=config, **overrides)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - knows no unknown variables, no *_FILE
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the sources, the strongest first."""
+        return init_settings, EnvironmentSource(settings_cls), FileSource(settings_cls)
+
+    @classmethod
+    def _settings_log_debug(cls, states: dict[str, dict[str, Any]]) -> None:
+        """Log nothing: what pydantic-settings logs here under PYDANTIC_SETTINGS_DEBUG holds our secrets."""
+
+    @property
+    def state_path(self) -> Path:
+        """The directory under which every instance has its own."""
+        return (self.state_dir or platformdirs.user_state_path("sendline")).expanduser().absolute()
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth(cls, value: Any) -> Any:
+        return checks.not_a_truth(value)
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Self:
+        if self.retry_base > self.retry_max:
+            raise ValueError("retry_base: longer than retry_max; lower it, or raise retry_max")
+        checks.unique((route.to for route in self.routes), "routes: one `to`")
+        for index, route in enumerate(self.routes):
+            for account in route.accounts:
+                if self.accounts and account not in self.accounts:
+                    raise ValueError(
+                        f"routes[{index}].accounts: not one of the configured accounts "
+                        f"({', '.join(list(self.accounts)[:10])}); correct it, or add it"
+                    )
+        return self
