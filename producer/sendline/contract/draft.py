@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Final, TypedDict, TypeVar
 
@@ -179,12 +179,16 @@ def _text(text: object) -> str | None:
         raise InvalidMessage("text", "is empty")
     if len(text) > MAX_TEXT:
         raise InvalidMessage("text", f"{len(text)} characters; at most {MAX_TEXT} are sent")
+    if "\0" in text:
+        raise InvalidMessage("text", "holds a NUL character")
+    return _encodable("text", text)
+
+
+def _encodable(name: str, text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise InvalidMessage("text", "holds half of a surrogate pair, which no encoding can carry") from None
-    if "\0" in text:
-        raise InvalidMessage("text", "holds a NUL character")
+        raise InvalidMessage(name, "holds half of a surrogate pair, which no encoding can carry") from None
     return text
 
 
@@ -215,7 +219,7 @@ def _not_before(at: object, now: datetime) -> int:
             "not_before", "has no time zone; use datetime.now(UTC) + ... or another aware time"
         )
     if at < now - PAST_TOLERANCE:
-        raise InvalidMessage("not_before", f"is in the past: {at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
+        raise InvalidMessage("not_before", f"is in the past: {at.isoformat(' ', 'seconds')}")
     if at > now + MAX_AHEAD:
         raise InvalidMessage("not_before", f"is more than {MAX_AHEAD.days} days ahead")
     return round(at.timestamp() * 1000)
@@ -239,7 +243,7 @@ def _callback_url(url: object) -> str | None:
         return None
     if not isinstance(url, str) or not re.fullmatch(r"https?://[^\s/?#]+[^\s]*", url) or len(url) > MAX_URL:
         raise InvalidMessage("callback_url", f"must be an http(s) URL of at most {MAX_URL} characters")
-    return url
+    return _encodable("callback_url", url)
 
 
 def _metadata(metadata: object) -> dict[str, str]:
@@ -250,10 +254,12 @@ def _metadata(metadata: object) -> dict[str, str]:
     for key, value in metadata.items():
         if not isinstance(key, str) or not 0 < len(key) <= MAX_METADATA_KEY:
             raise InvalidMessage("metadata", f"each key must be a text of 1 to {MAX_METADATA_KEY} characters")
+        _encodable("metadata", key)
         if not isinstance(value, str) or len(value) > MAX_METADATA_VALUE:
             raise InvalidMessage(
                 f"metadata.{key}", f"must be a text of at most {MAX_METADATA_VALUE} characters"
             )
+        _encodable(f"metadata.{key}", value)
     return dict(metadata)
 
 
@@ -262,4 +268,4 @@ def _key(key: object) -> str | None:
         return None
     if not isinstance(key, str) or not 0 < len(key) <= MAX_KEY:
         raise InvalidMessage("idempotency_key", f"must be a text of 1 to {MAX_KEY} characters")
-    return key
+    return _encodable("idempotency_key", key)

@@ -54,10 +54,13 @@ class Flag(IntFlag):
     """Its id stands in its line."""
 
 
+MAX_REASON: Final = 200
+"""Characters of one reason; a timeline holds at least the newest four."""
+
 _STATUSES = tuple(CODES)
 _LANES = tuple(LANE_CODES)
 _ERRORS: dict[str, ErrorCode] = {code.value: code for code in ErrorCode}
-_RAW_UUID = b"\0"
+_RAW_UUID = b"\xff"  # begins no UTF-8 text
 _packer_options: dict[str, Any] = {"use_bin_type": False}
 
 
@@ -71,12 +74,17 @@ def unpack(raw: bytes) -> Any:
     return msgpack.unpackb(raw, raw=True, strict_map_key=False)
 
 
+def short(reason: str) -> str:
+    """Return `reason` as a timeline keeps it: bounded, and encodable whatever a provider answered."""
+    return reason[:MAX_REASON].encode(errors="replace").decode()
+
+
 def pack_provider_id(provider_id: str) -> bytes:
     """Return the stored form of a provider's id: UUIDs in 17 bytes instead of 36."""
     raw = ids.to_bytes(provider_id)
     if raw is not None and ids.to_text(raw) == provider_id:
         return _RAW_UUID + raw
-    return provider_id.encode()
+    return provider_id.encode(errors="replace")
 
 
 def unpack_provider_id(raw: bytes) -> str | None:
@@ -92,7 +100,7 @@ def digest(*parts: str, size: int = 10) -> bytes:
     """Return `size` bytes that stand for `parts`, each kept apart from the next."""
     hashed = blake2b(digest_size=size)
     for part in parts:
-        data = part.encode()
+        data = part.encode(errors="surrogatepass")
         hashed.update(len(data).to_bytes(4, "big"))
         hashed.update(data)
     return hashed.digest()

@@ -9,7 +9,7 @@ from sendline.contract.status import CODES, Status
 from sendline.ledger.call import Argument, Call
 from sendline.ledger.keys import KEYS, message_key
 from sendline.ledger.limits import Limits
-from sendline.ledger.record import Record, digest, pack, pack_provider_id
+from sendline.ledger.record import Record, digest, pack, pack_provider_id, short
 from sendline.ledger.scripts import script
 
 HEAD = -1
@@ -129,7 +129,7 @@ def _packed_settlement(s: Settlement) -> bytes:
             pack_provider_id(provider_id) if provider_id else b"",
             digest(s.account, provider_id) if provider_id else b"",
             s.code or "",
-            s.reason,
+            short(s.reason),
             s.effect,
             round(s.pause * 1000),
         ]
@@ -166,7 +166,7 @@ def _packed_report(report: Reported) -> bytes:
             digest(report.account, provider_id) if provider_id else b"",
             -1 if report.status is None else CODES[report.status],
             report.code or "",
-            report.reason,
+            short(report.reason),
         ]
     )
 
@@ -249,7 +249,7 @@ def unrouted(lane: int, most: int) -> Call[list[bytes]]:
 def route(limits: Limits, routings: Sequence[Routing]) -> Call[int]:
     """Give messages their routes; return how many moved."""
     packed = [
-        pack([r.message_id, r.lane, ",".join(r.route), "" if r.route else ErrorCode.NO_ROUTE, r.reason])
+        pack([r.message_id, r.lane, ",".join(r.route), "" if r.route else ErrorCode.NO_ROUTE, short(r.reason)])
         for r in routings
     ]
     return Call(script("route"), [limits.packed, *packed], int)

@@ -16,6 +16,9 @@ from sendline.producer.opening import open_settings
 from sendline.producer.plan import Pause, Plan
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sendline.ledger.directory import Directory
     from sendline.settings import Settings
 
 T = TypeVar("T")
@@ -29,13 +32,19 @@ class Producer:
     producer.wait(message.id, timeout=30).status
     """
 
-    def __init__(self, redis_url: str | None = None, *, settings: "Settings | None" = None) -> None:
+    def __init__(
+        self,
+        redis_url: str | None = None,
+        *,
+        settings: "Settings | None" = None,
+        directory: "Callable[[], Directory] | None" = None,
+    ) -> None:
         """Read the settings (environment, sendline.toml); `redis_url` overrides theirs. Connects when used.
 
-        Raises ConfigurationError.
+        `directory` tells the accounts while no worker has published them. Raises ConfigurationError.
         """
         opened = open_settings(redis_url, settings)
-        self._core = Core(opened.settings, time.monotonic)
+        self._core = Core(opened.settings, time.monotonic, directory)
         self._ledger = Ledger(opened.url, timeout=opened.settings.redis_timeout)
 
     def send(

@@ -30,6 +30,7 @@ if before then
         reply[#reply + 1] = {id, token, r[F.account], cmsgpack.pack(r)}
       end
     end
+    reply[2] = next_instant(0) or 0
     return reply
   end
 end
@@ -41,7 +42,7 @@ local function account_of(name)
       'in_flight', 'flying')
     a = tonumber(h[1]) and {
       name = name, interval = tonumber(h[1]), burst = tonumber(h[2]), tat = tonumber(h[3] or 0),
-      paused_until = tonumber(h[4] or 0), stopped = h[5] and h[5] ~= '', in_flight = tonumber(h[6] or 0),
+      paused_until = tonumber(h[4] or 0), stopped = h[5], in_flight = tonumber(h[6] or 0),
       flying = tonumber(h[7] or 0),
     } or false
     accounts[name] = a
@@ -71,9 +72,6 @@ local function allowance(a)
   if a.paused_until > NOW then
     return 0, a.paused_until * 1000
   end
-  if a.stopped then
-    return 1, NOW_US + lease * 1000
-  end
   if a.in_flight > 0 and a.flying >= a.in_flight then
     return 0, NOW_US + FULL_FOR_US
   end
@@ -81,6 +79,9 @@ local function allowance(a)
   local free = math.floor((NOW_US + a.burst * a.interval - busy) / a.interval)
   if a.in_flight > 0 then
     free = math.min(free, a.in_flight - a.flying)
+  end
+  if a.stopped then
+    free = math.min(free, 1)
   end
   return free, busy - (a.burst - 1) * a.interval
 end
@@ -140,13 +141,13 @@ local function serve(lane, route, places)
       spend(a, got)
       free, again = allowance(a)
       if free > 0 then
-        again = NOW_US -- it is our room, not its limit, that ended
+        again = NOW_US -- it is our room, not its limit, that ended: behind the routes that were not served
       end
     end
   end
   if redis.call('LLEN', line) == 0 then
     redis.call('ZREM', K.ready .. lane, route)
-  elseif again > NOW_US then
+  else
     redis.call('ZADD', K.ready .. lane, again, route)
   end
   return got
@@ -188,13 +189,7 @@ if #took > 0 then
 end
 redis.call('SET', K.dispatcher .. dispatcher, cmsgpack.pack(remembered), 'PX', lease * 2)
 
-local upcoming
-for lane = 0, LANES - 1 do
-  local first = redis.call('ZRANGE', K.ready .. lane, 0, 0, 'WITHSCORES')
-  if first[2] then
-    upcoming = math.min(upcoming or math.huge, tonumber(first[2]))
-  end
-end
+local upcoming = next_instant(0)
 reply[2] = upcoming or 0
 
 local nothing_near = not upcoming or upcoming > NOW_US + horizon
@@ -203,6 +198,10 @@ if ARGV[9] == '1' and #took == 0 and nothing_near then
   reply[3] = 1
 elseif room > 0 then
   redis.call('ZADD', K.awake, NOW + promise, dispatcher)
+  local below = room_below <= 0 and next_instant(1)
+  if below and below <= NOW_US then
+    wake_another() -- what room is left is kept for urgent ones
+  end
 else
   redis.call('ZREM', K.awake, dispatcher)
   if upcoming and upcoming <= NOW_US then

@@ -12,7 +12,7 @@ local RETENTION, DEADLINE, EVENTS_KEPT, MAX_ATTEMPTS, IDEMPOTENCY = unpack(bound
 
 local TIMELINE_FULL, TIMELINE_KEPT = 4096, 3072 -- bytes
 local PARKED_MOST, PARKED_FOR = 10000, 3600000 -- receipts, ms
-local WAKE_EVERY = 1000 -- ms
+local WAKE_EVERY, WAKES_MOST = 1000, 100 -- ms, wakes in their queue
 
 local deltas, flights, events, lines = {}, {}, {}, {}
 
@@ -186,21 +186,41 @@ local function prove(id, r, to, code, reason)
   return true
 end
 
--- Tells the workers that something may go now: a bell for one that is awake, else the wake.
-local function rouse()
-  if redis.call('ZCOUNT', K.awake, NOW, '+inf') > 0 then
-    if redis.call('LLEN', K.bell) == 0 then
-      redis.call('LPUSH', K.bell, '1')
+-- The instant (us) at which something may go next, in this lane or a later one; nil where nothing waits.
+local function next_instant(lane)
+  local earliest
+  for each = lane, LANES - 1 do
+    local first = redis.call('ZRANGE', K.ready .. each, 0, 0, 'WITHSCORES')
+    if first[2] then
+      earliest = math.min(earliest or math.huge, tonumber(first[2]))
     end
-    return
   end
+  return earliest
+end
+
+-- Starts a dispatcher. Where no worker takes wakes, the queue stays short.
+local function push_wake()
+  local wake = redis.call('HMGET', K.wake, 'queue', 'envelope')
+  if wake[1] and redis.call('LLEN', wake[1]) < WAKES_MOST then
+    redis.call('LPUSH', wake[1], wake[2])
+    redis.call('HSET', K.meta, 'wake_at', NOW)
+  end
+end
+
+-- The same, at most once a second.
+local function wake_another()
   local last = tonumber(redis.call('HGET', K.meta, 'wake_at') or 0)
   if NOW - last >= WAKE_EVERY or last > NOW then
-    local wake = redis.call('HMGET', K.wake, 'queue', 'envelope')
-    if wake[1] then
-      redis.call('LPUSH', wake[1], wake[2])
-      redis.call('HSET', K.meta, 'wake_at', NOW)
-    end
+    push_wake()
+  end
+end
+
+-- Tells the workers that something may go now: a bell for one that is awake, else the wake.
+local function rouse()
+  if redis.call('ZCOUNT', K.awake, NOW, '+inf') == 0 then
+    wake_another()
+  elseif redis.call('LLEN', K.bell) == 0 then
+    redis.call('LPUSH', K.bell, '1')
   end
 end
 

@@ -7,11 +7,24 @@
 -- Returns for each 'settled'; 'again' (settled before by this token); 'learned' (only the provider's id was
 -- new: a receipt came first); 'dead' (the claim is no longer this one: nothing changed); 'unknown'.
 
+-- What waited for the account to work again may go now.
+local function release(name)
+  for lane = 0, LANES - 1 do
+    for _, route in ipairs(redis.call('ZRANGE', K.ready .. lane, 0, -1)) do
+      if (',' .. route .. ','):find(',' .. name .. ',', 1, true) then
+        redis.call('ZADD', K.ready .. lane, 'XX', 'LT', NOW_US, route)
+      end
+    end
+  end
+  rouse()
+end
+
 local function affect(name, effect, pause, reason)
   local key = K.account .. name
   if effect == 'open' then
-    if redis.call('HEXISTS', key, 'stopped') == 1 then
-      redis.call('HDEL', key, 'stopped', 'paused_until')
+    if redis.call('HDEL', key, 'stopped') == 1 then
+      redis.call('HDEL', key, 'paused_until')
+      release(name)
     end
   elseif effect ~= '' then
     local until_ms = math.max(tonumber(redis.call('HGET', key, 'paused_until') or 0), NOW + pause)

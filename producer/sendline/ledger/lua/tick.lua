@@ -50,12 +50,9 @@ for _, digest in ipairs(redis.call('ZRANGEBYSCORE', K.parked_at, '-inf', NOW, 'L
 end
 
 if redis.call('ZCOUNT', K.awake, NOW, '+inf') == 0 then
-  for lane = 0, LANES - 1 do
-    local first = redis.call('ZRANGE', K.ready .. lane, 0, 0, 'WITHSCORES')
-    if first[2] and tonumber(first[2]) <= NOW_US + 1000000 then
-      rouse()
-      break
-    end
+  local upcoming = next_instant(0)
+  if upcoming and upcoming <= NOW_US + 1000000 then
+    rouse()
   end
 end
 return close({1, #ids})

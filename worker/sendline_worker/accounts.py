@@ -1,0 +1,77 @@
+"""The configured accounts: each with its adapter, what is published of it, and its limits."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from sendline.contract.accounts import AccountCard, Capabilities, RouteRule
+from sendline.contract.errors import ConfigurationError
+from sendline.ledger.directory import Directory
+from sendline.ledger.work import AccountLimits
+from sendline_worker.providers.registry import adapter_class
+
+if TYPE_CHECKING:
+    from sendline.settings import AccountSettings, Settings
+    from sendline_worker.providers.base import Adapter
+
+BURST_SECONDS: Final = 0.02
+"""The default burst: what the rate allows in 20 ms, so that one claim can take several at high rates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One configured account at one provider."""
+
+    name: str
+    settings: "AccountSettings"
+    adapter: "Adapter"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can carry and report: the adapter's word, and the owner's on receipts."""
+        can = self.adapter.capabilities
+        asked = self.settings.receipts
+        return can if asked is None else replace(can, receipts=asked and can.receipts)
+
+    @property
+    def card(self) -> AccountCard:
+        """What producers may know of it."""
+        return AccountCard(self.name, self.capabilities, self.settings.senders)
+
+    @property
+    def limits(self) -> AccountLimits:
+        """What claims are held to."""
+        rate = self.settings.rate or self.adapter.default_rate
+        return AccountLimits(
+            name=self.name,
+            rate=rate,
+            burst=self.settings.burst or max(1, round(rate * BURST_SECONDS)),
+            in_flight=self.settings.in_flight,
+            on_uncertain=self.settings.on_uncertain,
+        )
+
+
+def load_accounts(settings: "Settings") -> dict[str, Account]:
+    """Return the configured accounts by name, in file order. Raises ConfigurationError."""
+    return {name: _load(name, account) for name, account in settings.accounts.items()}
+
+
+def _load(name: str, account: "AccountSettings") -> Account:
+    try:
+        kind = adapter_class(account.provider)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"accounts.{name}.{error}") from None
+    adapter = kind(account.options, name=name, not_accepted=frozenset(account.not_accepted))
+    return Account(name, account, adapter)
+
+
+def directory_of(accounts: Mapping[str, Account], settings: "Settings") -> Directory:
+    """Return what producers are told."""
+    rules = tuple(RouteRule(rule.to, tuple(rule.accounts)) for rule in settings.routes)
+    return Directory({name: account.card for name, account in accounts.items()}, rules)
+
+
+def directory_json(directory: Directory) -> str:
+    """Return the directory as the ledger keeps it."""
+    return json.dumps(directory.to_plain(), separators=(",", ":"))

@@ -1,0 +1,96 @@
+"""One attempt: from a claim to an outcome. Whatever happens on the way, it ends in an outcome."""
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_random_exponential
+
+from sendline.contract import ids
+from sendline.contract.codes import ErrorCode
+from sendline_worker.outcomes import AccountStopped, Outcome, Refused, Uncertain
+from sendline_worker.providers.base import Answer, Outbound
+from sendline_worker.providers.judgement import judge_broken
+from sendline_worker.wire import Broken, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import httpx
+    from tenacity import RetryCallState
+
+    from sendline.ledger.work import Claim
+    from sendline_worker.accounts import Account
+    from sendline_worker.tokens import CallbackUrls
+
+log = logging.getLogger("sendline.dispatch")
+
+IN_PLACE: Final = 2.0
+"""Seconds within which a call that never left the machine is tried again on the spot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """Calls providers: the accounts, the wire, and where receipts shall come."""
+
+    accounts: "Mapping[str, Account]"
+    wire: Wire
+    urls: "CallbackUrls"
+
+    async def attempt(self, claim: "Claim") -> Outcome:
+        """Call the provider once and return what it came to; raises only CancelledError."""
+        account = self.accounts.get(claim.account)
+        if account is None:
+            return AccountStopped("not configured on this worker")
+        message = self._outbound(account, claim)
+        if why := account.card.refusal(text=message.text, sender=message.sender or None):
+            return Refused(ErrorCode.NO_ROUTE, f"{why[0]}: {why[1]}")
+        try:
+            request = account.adapter.compose(message)
+        except Exception as error:
+            log.exception("message %s: account %s can't compose it", message.id, account.name)
+            return Refused(
+                ErrorCode.REJECTED, f"can't be put into the provider's form: {type(error).__name__}"
+            )
+        answer = await self._call(request)
+        if isinstance(answer, Broken):
+            return judge_broken(answer)
+        try:
+            return account.adapter.judge(answer)
+        except Exception as error:
+            log.exception("message %s: account %s can't read its answer", message.id, account.name)
+            return Uncertain(f"its answer can't be read: {type(error).__name__}")
+
+    def _outbound(self, account: "Account", claim: "Claim") -> Outbound:
+        record = claim.record
+        senders = account.settings.senders
+        takes_url = account.capabilities.reference
+        return Outbound(
+            id=ids.to_text(claim.message_id),
+            to=record.to.decode(),
+            sender=record.sender.decode() or (senders[0] if senders else ""),
+            text=record.text.decode() or None,
+            callback_url=self.urls.message_url(account.name, claim.message_id) if takes_url else None,
+        )
+
+    async def _call(self, request: "httpx.Request") -> Answer | Broken:
+        answer = await self.wire.call(request)
+        if not _never_left(answer):
+            return answer
+        return await AsyncRetrying(
+            retry=retry_if_result(_never_left),
+            stop=stop_after_delay(IN_PLACE),
+            wait=wait_random_exponential(multiplier=0.1, max=0.5),
+            retry_error_callback=_last_result,
+        )(self.wire.call, request)
+
+
+def _never_left(answer: Answer | Broken) -> bool:
+    return isinstance(answer, Broken) and not answer.on_wire
+
+
+def _last_result(state: "RetryCallState") -> Answer | Broken:
+    if state.outcome is None:
+        raise AssertionError
+    result: Answer | Broken = state.outcome.result()
+    return result

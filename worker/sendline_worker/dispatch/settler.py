@@ -1,0 +1,96 @@
+"""Writes outcomes back: gathered for a few milliseconds, one call to the ledger."""
+
+import asyncio
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from sendline.contract import ids
+from sendline.contract.errors import LedgerError
+from sendline.ledger import work
+
+if TYPE_CHECKING:
+    from sendline.ledger.connection import AsyncLedger
+    from sendline.ledger.limits import Limits
+    from sendline.ledger.work import Settlement
+
+log = logging.getLogger("sendline.dispatch")
+
+GATHER: Final = 0.004
+"""Seconds for which outcomes are gathered before they are written."""
+MOST: Final = 128
+"""Outcomes a call."""
+RETRY_EVERY: Final = 0.5
+
+
+class Settler:
+    """Takes settlements at once and writes them soon; keeps them while the ledger is away."""
+
+    def __init__(self, ledger: "AsyncLedger", limits: "Limits") -> None:
+        """Prepare. `run` must be running for anything to be written."""
+        self._ledger = ledger
+        self._limits = limits
+        self._waiting: list[Settlement] = []
+        self._arrived = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def put(self, settlement: "Settlement") -> None:
+        """Take `settlement` over. One that slows its account is written at once."""
+        self._waiting.append(settlement)
+        self._empty.clear()
+        self._arrived.set()
+        if settlement.effect in ("pause", "stop") or len(self._waiting) >= MOST:
+            self._hurry.set()
+
+    async def run(self) -> None:
+        """Write what arrives, for ever."""
+        while True:
+            await self._arrived.wait()
+            try:
+                async with asyncio.timeout(GATHER):
+                    await self._hurry.wait()
+            except TimeoutError:
+                pass
+            self._hurry.clear()
+            self._arrived.clear()
+            await self._write_all()
+
+    async def flush(self, timeout: float) -> bool:
+        """Return whether everything was written within `timeout` seconds."""
+        self._hurry.set()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._empty.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _write_all(self) -> None:
+        while self._waiting:
+            batch = self._waiting[:MOST]
+            try:
+                results = await self._ledger.run(work.settle(self._limits, batch))
+            except LedgerError as error:
+                log.warning("%d outcomes wait to be written: %s", len(self._waiting), error)
+                await asyncio.sleep(RETRY_EVERY)
+                continue
+            del self._waiting[: len(batch)]
+            _report(batch, results)
+        self._empty.set()
+
+
+def _report(batch: "list[Settlement]", results: "list[work.Settled]") -> None:
+    for settlement, result in zip(batch, results, strict=True):
+        if result in ("dead", "unknown"):
+            log.warning(
+                "message %s: outcome %s came too late (%s); nothing was changed",
+                ids.to_text(settlement.message_id),
+                settlement.target,
+                result,
+            )
+    stopped = Counter((s.account, s.effect, s.reason) for s in batch if s.effect in ("pause", "stop"))
+    for (account, effect, reason), number in stopped.items():
+        what = "is paused" if effect == "pause" else "is stopped"
+        log.warning("account %s %s (%d messages wait): %s", account, what, number, reason)

@@ -1,0 +1,1 @@
+"""The providers: one package for each, and what they share."""

@@ -1,0 +1,94 @@
+"""What an adapter is: pure translation between Sendline's words and one provider's API.
+
+An adapter composes requests, judges answers and reads receipts. It never sleeps, retries, logs, reads the
+clock of the machine or talks to anything; the transport and the dispatch do.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import httpx
+
+    from sendline.contract.accounts import Capabilities
+    from sendline.contract.codes import ErrorCode
+    from sendline.contract.status import Status
+    from sendline_worker.outcomes import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """One message as an adapter sees it. Numbers are E.164 with +; `sender` may be a name."""
+
+    id: str
+    to: str
+    sender: str
+    text: str | None
+    callback_url: str | None
+    """Where the provider shall report this very message, signed; None without a public_url."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the provider answered, its body read up to a bound. Header names are lower case."""
+
+    status: int
+    headers: "Mapping[str, str]"
+    body: bytes
+    truncated: bool = False
+    """The body was longer than the bound; `body` holds its beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """One request to the receiver: what a provider told us, unread."""
+
+    headers: "Mapping[str, str]"
+    query: "Mapping[str, str]"
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One thing a provider reported about one message it accepted.
+
+    `status` is `sent`, `delivered` or `undelivered`; None for news that moves nothing.
+    `provider_id` is normalised as `Accepted.provider_id` is, so that the two compare equal.
+    """
+
+    provider_id: str | None
+    status: "Status | None"
+    code: "ErrorCode | None" = None
+    reason: str = ""
+
+
+class UnreadableReceipt(ValueError):
+    """The body is not in any shape that the provider documents. Its text never quotes the body."""
+
+
+class Adapter(Protocol):
+    """One account at one provider, speaking that provider's API."""
+
+    @property
+    def capabilities(self) -> "Capabilities":
+        """What this account, as it is configured, can carry, report and look up."""
+        ...
+
+    @property
+    def default_rate(self) -> float:
+        """Messages a second where the account configures no rate, and why in the adapter's docs."""
+        ...
+
+    def compose(self, message: Outbound) -> "httpx.Request":
+        """Return the request that sends `message`."""
+        ...
+
+    def judge(self, answer: Answer) -> "Outcome":
+        """Return what `answer` to a composed request means."""
+        ...
+
+    def read_receipts(self, hook: Hook) -> "list[Receipt]":
+        """Return what the provider tells in `hook`; raises UnreadableReceipt."""
+        ...

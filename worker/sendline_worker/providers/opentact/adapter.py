@@ -1,0 +1,229 @@
+"""OpenTact's API in the three generations that its pages describe; the default is the 2021 one, C.
+
+The facts, with the page of each and what no page tells, are in docs/providers.md.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import httpx
+from pydantic import Field
+
+from sendline.contract.accounts import Capabilities
+from sendline.contract.codes import ErrorCode
+from sendline.contract.status import Status
+from sendline_worker.outcomes import Accepted, Outcome, Uncertain
+from sendline_worker.providers.base import Receipt, UnreadableReceipt
+from sendline_worker.providers.judgement import explanation, json_object, judge_by_status, scrub
+from sendline_worker.providers.options import BaseUrl, Credential, ProviderOptions, read_options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sendline_worker.providers.base import Answer, Hook, Outbound
+
+Auth = Literal["bearer", "jwt", "x-auth-token"]
+FieldName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+
+DEFAULT_RATE: Final = 4.0
+"""Messages a second. OpenTact tells no limit; this is the least that a US campaign class carries."""
+CALLBACK_LENGTHS: Final = range(10, 256)
+ID_LENGTH: Final = 128
+
+
+@dataclass(frozen=True, slots=True)
+class _Generation:
+    """What one generation of the pages says of sending."""
+
+    path: str
+    auth: Auth
+    sender: str
+    recipient: str
+    text: str
+    in_query: bool = False
+    callback: str | None = None
+    max_length: int | None = None
+
+
+_GENERATIONS: Final = {
+    "A": _Generation(
+        "/rest/sms", "x-auth-token", "tn", "to", "message", callback="custom_callback_url", max_length=918
+    ),
+    "B": _Generation("/rest/sms", "x-auth-token", "FROM", "TO", "Message", in_query=True),
+    "C": _Generation("/sms/o", "bearer", "from", "to", "text"),
+}
+
+
+class OpenTactOptions(ProviderOptions):
+    """The options of an account at OpenTact; those left None are what the generation's page says."""
+
+    base_url: BaseUrl = Field(
+        description="the address of OpenTact's API, https://api.opentact.com for generation C,"
+    )
+    api_key: Credential = Field(description="your OpenTact API key")
+    generation: Literal["A", "B", "C"] = Field(default="C", description="which generation of the API it is")
+    path: str | None = Field(default=None, pattern=r"^/[!-~]*$", description="the path of sending")
+    auth: Auth | None = Field(default=None, description="how the key is sent")
+    sender_field: FieldName | None = Field(default=None, description="the name of the sender's field")
+    recipient_field: FieldName | None = Field(default=None, description="the name of the recipient's field")
+    text_field: FieldName | None = Field(default=None, description="the name of the text's field")
+
+
+class OpenTact:
+    """One account at OpenTact."""
+
+    def __init__(
+        self, options: "Mapping[str, object]", *, name: str, not_accepted: frozenset[int] = frozenset()
+    ) -> None:
+        chosen = read_options(OpenTactOptions, options, name=name)
+        generation = _GENERATIONS[chosen.generation]
+        self._name = name
+        self._not_accepted = frozenset(not_accepted)
+        self._generation = generation
+        self._integer_sender = chosen.generation == "A"
+        self._url = httpx.URL(chosen.base_url + (chosen.path or generation.path))
+        self._fields = (
+            chosen.sender_field or generation.sender,
+            chosen.recipient_field or generation.recipient,
+            chosen.text_field or generation.text,
+        )
+        self._headers = {
+            "Accept": "application/json",
+            **_credentials(chosen.auth or generation.auth, chosen.api_key.get_secret_value()),
+        }
+
+    def __repr__(self) -> str:
+        return f"OpenTact(name={self._name!r})"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Reference, look-up and search are documented for generation A alone, and so is a length."""
+        old = self._generation.callback is not None
+        return Capabilities(reference=old, lookup=old, search=old, max_length=self._generation.max_length)
+
+    @property
+    def default_rate(self) -> float:
+        """Messages a second where the account configures no rate."""
+        return DEFAULT_RATE
+
+    def compose(self, message: "Outbound") -> httpx.Request:
+        """Return the request that sends `message`; its sender is a number."""
+        sender, recipient, text = self._fields
+        if self._generation.in_query:
+            values = {
+                sender: _digits(message.sender),
+                recipient: _digits(message.to),
+                text: message.text or "",
+            }
+            return httpx.Request("POST", self._url.copy_merge_params(values), headers=self._headers)
+        body: dict[str, Any] = {
+            sender: int(_digits(message.sender)) if self._integer_sender else message.sender,
+            recipient: message.to,
+            text: message.text or "",
+        }
+        callback, url = self._generation.callback, message.callback_url
+        if callback is not None and url is not None and len(url) in CALLBACK_LENGTHS:
+            body[callback] = url
+        headers = {**self._headers, "Content-Type": "application/json"}
+        return httpx.Request("POST", self._url, headers=headers, content=json.dumps(body).encode())
+
+    def judge(self, answer: "Answer") -> Outcome:
+        """Return what `answer` means: a 2xx with payload.uuid, and no `success` but true, is accepted."""
+        answered = json_object(answer.body)
+        said = explanation(answered)
+        outcome = judge_by_status(answer, not_accepted=self._not_accepted, said=said)
+        if outcome is not None:
+            return outcome
+        if answered is None:
+            return Uncertain(f"{answer.status}: the answer is no JSON object")
+        if answered.get("success", True) is not True:
+            return Uncertain(scrub(f"{answer.status}: success is not true. {said}"))
+        provider_id = _provider_id(_table(answered, "payload").get("uuid"))
+        if provider_id is None:
+            return Uncertain(f"{answer.status}: no readable payload.uuid in the answer")
+        return Accepted(provider_id)
+
+    def read_receipts(self, hook: "Hook") -> list[Receipt]:
+        """Return what `hook` tells, in either of the two shapes that the pages show; inbound is none."""
+        told = json_object(hook.body)
+        if told is None:
+            raise UnreadableReceipt("no JSON object")
+        if "data" in told:
+            return _read_event(_table(told, "data"))
+        return _read_sms(_table(told, "payload") if "payload" in told else told, kind=told.get("type"))
+
+
+def _credentials(auth: Auth, key: str) -> dict[str, str]:
+    if auth == "x-auth-token":
+        return {"X-Auth-Token": key}
+    return {"Authorization": f"{'Bearer' if auth == 'bearer' else 'JWT'} {key}"}
+
+
+def _digits(number: str) -> str:
+    return number.removeprefix("+")
+
+
+def _table(values: dict[str, Any], name: str) -> dict[str, Any]:
+    value = values.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _provider_id(value: object) -> str | None:
+    """Return the id as Sendline keeps it, or None where `value` is none."""
+    if not isinstance(value, str):
+        return None
+    text = value.strip().lower()
+    readable = 0 < len(text) <= ID_LENGTH and text.isascii() and text.isprintable() and " " not in text
+    return text if readable else None
+
+
+def _read_sms(payload: dict[str, Any], *, kind: object) -> list[Receipt]:
+    """Read an SMS as OpenTact's own events show it. `state` success is sent; `delivered` is apart.
+
+    `failed` stands in the list of inbound states alone; of an outbound message it can mean nothing else.
+    """
+    if kind not in (None, "sms", "smso", "smsr"):
+        raise UnreadableReceipt("an event that is not about SMS")
+    if "smsr" in (payload.get("type"), kind):
+        return []
+    provider_id = _provider_id(payload.get("uuid"))
+    if provider_id is None or not ("state" in payload or "delivered" in payload):
+        raise UnreadableReceipt("no uuid with a state")
+    if payload.get("delivered") is True:
+        return [Receipt(provider_id, Status.DELIVERED)]
+    state = payload.get("state")
+    if state == "success":
+        return [Receipt(provider_id, Status.SENT)]
+    if state == "failed":
+        return [Receipt(provider_id, Status.UNDELIVERED, ErrorCode.REJECTED, "state: failed")]
+    told = scrub(f"state: {state}") if isinstance(state, str) else "an unreadable state"
+    return [Receipt(provider_id, None, reason=told)]
+
+
+_TOLD: Final[dict[str, tuple[Status, ErrorCode | None]]] = {
+    "sent": (Status.SENT, None),
+    "delivery_unconfirmed": (Status.SENT, None),
+    "delivered": (Status.DELIVERED, None),
+    "delivery_failed": (Status.UNDELIVERED, ErrorCode.REJECTED),
+    "sending_failed": (Status.UNDELIVERED, ErrorCode.REJECTED),
+    "expired": (Status.UNDELIVERED, ErrorCode.UNREACHABLE),
+}
+"""The statuses of a recipient in the webhook page's example; any other moves nothing."""
+
+
+def _read_event(data: dict[str, Any]) -> list[Receipt]:
+    """Read the webhook page's example: {"event_type", "payload": {"id", "direction", "to": [{"status"}]}}."""
+    payload = _table(data, "payload")
+    if payload.get("direction") == "inbound" or data.get("event_type") == "message.received":
+        return []
+    provider_id = _provider_id(payload.get("id"))
+    recipients = payload.get("to")
+    if provider_id is None or not isinstance(recipients, list) or not recipients:
+        raise UnreadableReceipt("no id with a recipient")
+    first = recipients[0]
+    status = first.get("status") if isinstance(first, dict) else None
+    if not isinstance(status, str):
+        raise UnreadableReceipt("a recipient without a status")
+    moved, code = _TOLD.get(status, (None, None))
+    return [Receipt(provider_id, moved, code, scrub(f"status: {status}"))]

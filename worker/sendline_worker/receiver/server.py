@@ -1,0 +1,81 @@
+"""The receiver as a server: uvicorn, loopback unless told otherwise, behind whatever ends TLS."""
+
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+
+from sendline.contract.errors import ConfigurationError
+from sendline.ledger.connection import AsyncLedger
+from sendline.ledger.limits import Limits
+from sendline.settings import ledger_url
+from sendline_worker.accounts import load_accounts
+from sendline_worker.receiver.app import create_app
+from sendline_worker.serving import BACKLOG, BoundedProtocol, Server, listening
+from sendline_worker.tokens import CallbackUrls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.applications import Starlette
+
+    from sendline.settings import Settings
+
+CONNECTIONS: Final = 1000
+"""At the same time; what comes beyond is answered 503."""
+KEEP_ALIVE: Final = 75
+"""Seconds for which an idle connection is kept: longer than proxies keep theirs, so that they close first."""
+STOP_SECONDS: Final = 12
+"""How long requests that were begun may take to end: longer than a request may take."""
+
+
+def serve(
+    settings: "Settings",
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    on_ready: "Callable[[int], None]" = lambda _: None,
+) -> int:
+    """Serve until SIGINT or SIGTERM, finish what was begun, and return 0.
+
+    `host` and `port` are the settings' where None; `on_ready` gets the port once it listens. Raises
+    ConfigurationError before anything is started.
+    """
+    app = app_of(settings)
+    host = settings.receiver_host if host is None else host
+    with listening(host, settings.receiver_port if port is None else port) as listener:
+        Server(configuration(app), on_ready).run(sockets=[listener])
+    return 0
+
+
+def app_of(settings: "Settings") -> "Starlette":
+    """Return the receiver that `settings` describe; raises ConfigurationError."""
+    if not settings.secret_key:
+        raise ConfigurationError(
+            "secret_key: missing, so receipts can't be told from forgeries; set SENDLINE_SECRET_KEY to "
+            'the key of the workers, or make one: python -c "import secrets; print(secrets.token_urlsafe())"'
+        )
+    url = ledger_url(settings)
+    return create_app(
+        load_accounts(settings),
+        CallbackUrls(settings.public_url, settings.secret_key),
+        lambda: AsyncLedger(url, timeout=settings.redis_timeout),
+        Limits.of(settings),
+    )
+
+
+def configuration(app: "Starlette") -> uvicorn.Config:
+    """Return how uvicorn shall serve `app`."""
+    return uvicorn.Config(
+        app,
+        http=BoundedProtocol,
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=CONNECTIONS,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )

@@ -1,0 +1,42 @@
+"""Runs a worker: a Celery parent with its tick, and a child for each core."""
+
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from celery import signals
+
+from sendline.contract.errors import ConfigurationError
+from sendline_worker.accounts import load_accounts
+from sendline_worker.celery_app import Fleet, make_app
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sendline.settings import Settings
+
+
+def run_worker(settings: "Settings", *, on_ready: "Callable[[], None]" = lambda: None) -> int:
+    """Work until SIGTERM or SIGINT; return the exit code. Raises ConfigurationError, LedgerError.
+
+    `on_ready` is called when the worker takes wakes.
+    """
+    accounts = load_accounts(settings)
+    if not accounts:
+        raise ConfigurationError(
+            "accounts: none configured, so nothing can be sent; add [accounts.NAME] to sendline.toml"
+        )
+    processes = settings.processes or os.cpu_count() or 1
+    app = make_app(Fleet(settings, accounts))
+    logging.getLogger("celery").setLevel(logging.WARNING)
+    signals.worker_ready.connect(lambda **_: on_ready(), weak=False)
+    worker = app.Worker(
+        pool_cls="prefork",
+        concurrency=processes,
+        without_gossip=True,
+        without_mingle=True,
+        quiet=True,
+        loglevel="WARNING",
+    )
+    worker.start()
+    return int(worker.exitcode or 0)

@@ -1,0 +1,152 @@
+"""A small client for the simulator's own endpoints, for tests, demos and benchmarks."""
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """One receipt that was tried. `result` is the status answered, or what went wrong."""
+
+    report: str
+    at: float
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One request in the log. `at` is unix seconds, `answer` a status, `reset`, `hang`, `cut` or `gone`."""
+
+    n: int
+    at: float
+    mono_ns: int
+    provider: str
+    account: str
+    recipient: str
+    sender: str
+    text: str | None
+    provider_id: str | None
+    behaviour: str
+    answer: str
+    receipts: tuple[Posted, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The counts. `accepted_twice` are messages (recipient, sender and text) accepted more than once."""
+
+    received: int
+    accepted: int
+    accepted_twice: int
+    by_behaviour: dict[str, int]
+    by_answer: dict[str, int]
+    max_per_second: int
+    max_per_second_by_account: dict[str, int]
+    receipts_taken: int
+    receipts_failed: int
+    receipts_pending: int
+    redirects_followed: int
+    redirects_with_credentials: int
+    first_at: float | None
+    last_at: float | None
+
+
+class SimulatorClient:
+    """Talks to one simulator; raises httpx.HTTPError where it can't, ValueError for a mistaken argument."""
+
+    def __init__(self, base_url: str, *, timeout: float = 10.0) -> None:
+        self._http = httpx.Client(base_url=base_url, timeout=timeout, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._http.close()
+
+    def wait_ready(self, timeout: float = 10.0) -> None:
+        """Return once the simulator answers; raises TimeoutError after `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                self._http.get("/_simulator/health").raise_for_status()
+            except httpx.HTTPError:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"no simulator answered within {timeout:g} s") from None
+                time.sleep(0.02)
+            else:
+                return
+
+    def log(self, after: int = 0, limit: int = 1_000) -> list[Received]:
+        """Return at most `limit` (up to 10,000) entries numbered above `after`, oldest first."""
+        page = self._call("GET", f"/_simulator/log?after={after}&limit={limit}")
+        return [_received(entry) for entry in page["entries"]]
+
+    def whole_log(self) -> "Iterator[Received]":
+        """Return all entries that are kept, oldest first, page by page."""
+        after = 0
+        while page := self.log(after, 10_000):
+            yield from page
+            after = page[-1].n
+
+    def summary(self) -> Summary:
+        """Return the counts."""
+        return Summary(**self._call("GET", "/_simulator/summary"))
+
+    def behave(
+        self,
+        behaviour: str,
+        *,
+        count: int | None = None,
+        recipient: str | None = None,
+        provider: str | None = None,
+        probability: float = 1.0,
+        seed: int | None = None,
+        delay: float | tuple[float, float] | None = None,
+        retry_after: float | None = None,
+        late: float | None = None,
+    ) -> None:
+        """Let the requests that fit meet `behaviour`: the next `count` of them, or all until cleared.
+
+        `delay` (before the answer), `retry_after` and `late` (before the first receipt) are seconds.
+        """
+        rule = {
+            "behaviour": behaviour, "count": count, "recipient": recipient, "provider": provider,
+            "probability": probability, "seed": seed,
+            "delay": delay, "retry_after": retry_after, "late": late,
+        }  # fmt: skip
+        self._call("POST", "/_simulator/behaviour", rule)
+
+    def clear(self) -> None:
+        """Drop all behaviours that were set."""
+        self._call("DELETE", "/_simulator/behaviour")
+
+    def reset(self) -> None:
+        """Let it be as at its start."""
+        self._call("POST", "/_simulator/reset")
+
+    def settings(self, **changes: Any) -> dict[str, Any]:
+        """Change callback_url, shape, receipt_delay, latency or numbers; return all settings."""
+        return self._call("POST", "/_simulator/settings", changes)
+
+    def _call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        response = self._http.request(method, path, json=body)
+        if response.status_code == httpx.codes.BAD_REQUEST:
+            raise ValueError(response.json()["error"])
+        response.raise_for_status()
+        answer: dict[str, Any] = response.json()
+        return answer
+
+
+def _received(entry: dict[str, Any]) -> Received:
+    receipts = tuple(Posted(**each) for each in entry.pop("receipts"))
+    return Received(**entry, receipts=receipts)

@@ -1,0 +1,174 @@
+"""What the simulator knows and decides; providers' faces and the control endpoints work on it."""
+
+import asyncio
+import random
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from sendline_worker.simulator.answers import JSON, Hang, Nothing, Reset, answer_for
+from sendline_worker.simulator.behaviours import ORDINARY, Act, Behaviour, Report, of_number
+from sendline_worker.simulator.entries import Entry, Log
+from sendline_worker.simulator.face import RequestRefused, Submission
+from sendline_worker.simulator.ids import Ids
+from sendline_worker.simulator.receipts import Receipts
+from sendline_worker.simulator.rules import Rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from starlette.requests import Request
+
+    from sendline_worker.simulator.face import Face
+    from sendline_worker.simulator.options import Settings, SimulatorOptions
+
+LONGEST_REQUEST = 1024 * 1024
+_ANSWERS = {Act.HANG: "hang", Act.RESET: "reset", Act.RESET_EARLY: "reset", Act.CUT: "cut"}
+
+
+class Simulation:
+    """One running simulator: its log, its rules, its receipts under way."""
+
+    def __init__(self, options: "SimulatorOptions") -> None:
+        self.options = options
+        self.rules = Rules()
+        self._rng = random.Random(options.seed)
+        self._ids = Ids()
+        self.log = Log(options.max_entries, self._ids, options.log_file)
+        self.receipts = Receipts(options, self.log, self._rng)
+        self.stopping = asyncio.Event()
+        self._met: set[int] = set()
+
+    @property
+    def settings(self) -> "Settings":
+        """What can be changed while it runs."""
+        return self.receipts.settings
+
+    @settings.setter
+    def settings(self, settings: "Settings") -> None:
+        self.receipts.settings = settings
+
+    def reset(self) -> None:
+        """Be as at the start: nothing logged, no rules, no receipts under way, the options' settings."""
+        self.receipts.forget()
+        self.rules.clear()
+        self._met.clear()
+        self.log.clear()
+        self._ids.renew()
+        self._rng.seed(self.options.seed)
+        self.settings = self.options.settings()
+
+    async def submit(self, request: "Request", face: "Face") -> Response:
+        """Answer a request to send a message, in whatever way it shall be."""
+        entry = Entry(time.time(), time.monotonic_ns(), face.provider)
+        early = self.rules.early(face.provider)
+        if early is not None:
+            self._conclude(entry, early, "reset")
+            return Reset()
+        try:
+            entry.account = sys.intern(face.account(request))
+            submission = face.read(request, await _body(request))
+        except ClientDisconnect:
+            self._conclude(entry, ORDINARY, "gone")
+            return Nothing()
+        except RequestRefused as refusal:
+            entry.behaviour = "refused_by_the_book"
+            entry.answer = str(refusal.status)
+            self.log.add(entry)
+            return Response(face.refused(refusal.status, refusal.reason), refusal.status, media_type=JSON)
+        entry.recipient, entry.text = submission.recipient, submission.text
+        entry.sender = sys.intern(submission.sender)
+        return await self._behave(request, face, submission, entry)
+
+    async def _behave(
+        self, request: "Request", face: "Face", submission: Submission, entry: Entry
+    ) -> Response:
+        behaviour = self._choose(submission, entry)
+        entry.accepted = behaviour.accepts
+        entry.plan = behaviour.receipts if behaviour.accepts and face.reports else ()
+        status = behaviour.status
+        own = b""
+        if behaviour.act in {Act.ANSWER, Act.CUT}:
+            if status is None or status < 300:  # noqa: PLR2004
+                usual, own = face.accepted(entry, self._ids.of(self.log.last + 1))
+                status = status or usual
+            else:
+                own = face.refused(status, behaviour.what)
+        self._conclude(entry, behaviour, str(status))
+        run = self.receipts.run
+        url = submission.callback_url or self.settings.callback_url
+        if url is not None and behaviour.early_receipts:
+            await self.receipts.post_all(entry, face, url)
+        delay = self.settings.latency + self._rng.uniform(*behaviour.delay)
+        if delay:
+            await asyncio.sleep(delay)
+        if url is not None and not behaviour.early_receipts:
+            self.receipts.begin(entry, face, url, run)
+        match behaviour.act:
+            case Act.RESET | Act.RESET_EARLY:
+                return Reset()
+            case Act.HANG:
+                return Hang(self.options.hang_limit, self.stopping)
+            case Act.ANSWER | Act.CUT:
+                return answer_for(behaviour, status or 200, own, str(request.base_url).rstrip("/"))
+
+    def _choose(self, submission: Submission, entry: Entry) -> Behaviour:
+        """Return what this request meets: a rule, else what its number says."""
+        ruled = self.rules.take(entry.provider, submission.recipient)
+        if ruled is not None or not self.settings.numbers:
+            return ruled or ORDINARY
+        behaviour = of_number(submission.recipient)
+        if behaviour.first_only:
+            key = hash((entry.provider, entry.recipient, entry.sender, entry.text, behaviour.name))
+            if key in self._met:
+                return ORDINARY
+            self._met.add(key)
+        return behaviour
+
+    def _conclude(self, entry: Entry, behaviour: Behaviour, status: str) -> None:
+        """Write down what is about to be done, before it is done."""
+        entry.behaviour = behaviour.name
+        entry.answer = sys.intern(_ANSWERS.get(behaviour.act, status))
+        self.log.add(entry)
+
+    def find(self, provider: str, account: str, provider_id: str) -> Entry | None:
+        """Return the message with this id, where this account of this provider sent it."""
+        entry = self.log.find(provider_id)
+        if entry is None or (entry.provider, entry.account) != (provider, account):
+            return None
+        return entry
+
+    def accepted(self, provider: str, account: str, since: float) -> "Iterator[Entry]":
+        """Return what the account had accepted at `since` (unix seconds) and later, newest first."""
+        for entry in self.log.newest():
+            if entry.at < since:
+                return
+            if entry.accepted and (entry.provider, entry.account) == (provider, account):
+                yield entry
+
+    def reported(self, entry: Entry) -> list[Report]:
+        """Return what the provider knows of a message by now, oldest first.
+
+        Without a callback URL nothing is posted, and each step counts once its longest delay is over.
+        """
+        waited, reached = time.time() - entry.at, entry.reached
+        due = 0.0
+        for index, step in enumerate(entry.plan):
+            due += self.settings.receipt_delay[1] + step.after
+            if waited >= due:
+                reached = max(reached, index + 1)
+        return [step.report for step in entry.plan[:reached]]
+
+
+async def _body(request: "Request") -> bytes:
+    """Return the request's body; raises RequestRefused where it is longer than any message."""
+    parts, length = [], 0
+    async for part in request.stream():
+        length += len(part)
+        if length > LONGEST_REQUEST:
+            raise RequestRefused(413, "the request is too long")
+        parts.append(part)
+    return b"".join(parts)

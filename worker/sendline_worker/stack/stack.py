@@ -1,0 +1,159 @@
+"""Starts the parts in the order in which they need each other, and ends them in the reverse."""
+
+import socket
+import time
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+from pydantic import SecretStr
+
+from sendline.settings import AccountSettings, Settings
+from sendline_worker.embedded import EmbeddedServer, secret_key
+from sendline_worker.providers.registry import simulated_account
+from sendline_worker.simulator.client import SimulatorClient
+from sendline_worker.stack.part import Part, PartFailed
+from sendline_worker.stack.targets import receiver, simulator, worker
+from sendline_worker.tokens import CallbackUrls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SIMULATED: Final = "demo"
+"""The name of the account that the simulator serves."""
+
+
+class Stack:
+    """Everything on one machine. A context manager: what was started is ended, whatever happens.
+
+    Without a `redis_url` an embedded server is started in `directory`; without accounts the simulator
+    stands in the provider's place. A configured port that is taken is an error; a default one gives way to
+    a free one.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        directory: Path,
+        *,
+        logs: Path | None = None,
+        say: "Callable[[str], None]" = lambda _: None,
+    ) -> None:
+        """Prepare. `logs` is a directory for the parts' logs; None: they share our terminal.
+
+        `say` hears of each step.
+        """
+        self.settings = settings
+        self.directory = directory
+        self.simulator_url: str | None = None
+        self.receiver_url: str | None = None
+        self._logs = logs
+        self._say = say
+        self._parts: list[Part] = []
+        self._exits = ExitStack()
+        self._server: EmbeddedServer | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def simulates(self) -> bool:
+        """Whether the simulator stands in the provider's place."""
+        return self.simulator_url is not None
+
+    def failed(self) -> str | None:
+        """Return the name of a part that ended by itself, or None."""
+        if self._server is not None and not self._server.is_running():
+            return "the embedded server"
+        return next((part.name for part in self._parts if not part.is_running()), None)
+
+    def stop(self) -> list[str]:
+        """End all parts, the worker first; return the names of those that had to be forced."""
+        forced = []
+        for part in reversed(self._parts):
+            part.ask_to_end()
+            if not part.end():
+                forced.append(part.name)
+        self._parts.clear()
+        self._exits.close()
+        return forced
+
+    def _start(self) -> None:
+        s = self.settings
+        simulates = not s.accounts
+        if s.redis_url is None:
+            self._say("embedded server")
+            self._server = self._exits.enter_context(EmbeddedServer(self.directory, s.durability))
+            self._update(redis_url=SecretStr(self._server.url))
+        if not s.secret_key:
+            self._update(secret_key=(secret_key(self.directory),))
+        if simulates:
+            self._start_simulator()
+        self._start_receiver()
+        if self.simulator_url:
+            self._connect_simulator(self.simulator_url)
+        self._say("worker")
+        self._start_part(Part("worker", worker, self.settings, log=self._log("worker")))
+
+    def _start_simulator(self) -> None:
+        s = self.settings
+        self._say("simulator")
+        port = self._port("simulator_port", s.simulator_host, s.simulator_port)
+        part = Part("simulator", simulator, s.simulator_host, port, log=self._log("simulator"))
+        self.simulator_url = f"http://{s.simulator_host}:{self._start_part(part)}"
+        account = AccountSettings.model_validate(simulated_account(self.simulator_url))
+        self._update(accounts={SIMULATED: account})
+
+    def _start_receiver(self) -> None:
+        s = self.settings
+        self._say("receiver")
+        port = self._port("receiver_port", s.receiver_host, s.receiver_port)
+        part = Part("receiver", receiver, s, s.receiver_host, port, log=self._log("receiver"))
+        self.receiver_url = f"http://{s.receiver_host}:{self._start_part(part)}"
+        if s.public_url is None and self.simulates:
+            self._update(public_url=self.receiver_url)
+
+    def _connect_simulator(self, url: str) -> None:
+        """Enter our URL into the simulated provider's profile, as a user does at a real one."""
+        s = self.settings
+        with SimulatorClient(url) as client:
+            client.settings(callback_url=CallbackUrls(s.public_url, s.secret_key).account_url(SIMULATED))
+
+    def _start_part(self, part: Part) -> int | None:
+        self._parts.append(part)
+        return part.start()
+
+    def _port(self, name: str, host: str, port: int) -> int:
+        """Return the port to ask for: the default one gives way to any free one (0) where it is taken."""
+        if name in self.settings.model_fields_set or _is_free(host, port):
+            return port
+        return 0
+
+    def _log(self, name: str) -> Path | None:
+        return self._logs / f"{name}.log" if self._logs else None
+
+    def _update(self, **changes: object) -> None:
+        self.settings = self.settings.model_copy(update=changes)
+
+
+def wait_while_healthy(stack: Stack, *, poll: float = 0.2) -> None:
+    """Return never by itself: raises PartFailed when a part ends, KeyboardInterrupt at Ctrl-C."""
+    while (failed := stack.failed()) is None:
+        time.sleep(poll)
+    raise PartFailed(f"{failed} ended by itself")
+
+
+def _is_free(host: str, port: int) -> bool:
+    try:
+        with closing(socket.create_server((host, port))):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,31 @@
+"""What the parts' processes run. Each is called in a process of its own and imports what it needs there."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sendline.settings import Settings
+
+Ready = Callable[..., None]
+
+
+def worker(settings: "Settings", *, on_ready: Ready) -> int:
+    """Run the worker."""
+    from sendline_worker.running import run_worker
+
+    return run_worker(settings, on_ready=on_ready)
+
+
+def receiver(settings: "Settings", host: str, port: int, *, on_ready: Ready) -> int:
+    """Run the receiver."""
+    from sendline_worker.receiver.server import serve
+
+    return serve(settings, host=host, port=port, on_ready=on_ready)
+
+
+def simulator(host: str, port: int, *, on_ready: Ready) -> int:
+    """Run the simulator."""
+    from sendline_worker.simulator.options import SimulatorOptions
+    from sendline_worker.simulator.server import serve
+
+    return serve(SimulatorOptions(host=host, port=port), on_ready=on_ready)

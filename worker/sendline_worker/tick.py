@@ -1,0 +1,118 @@
+"""The once-a-second housekeeping, in a thread of each worker's parent; the ledger lets one of them do it."""
+
+import logging
+import os
+import secrets
+import socket
+import threading
+from typing import TYPE_CHECKING, Final
+
+from sendline.contract.draft import Rules, route_for
+from sendline.contract.errors import CannotCarry, LedgerError, UnknownAccount
+from sendline.contract.lane import Lane
+from sendline.ledger import durability, work
+from sendline.ledger.connection import Ledger
+from sendline.ledger.limits import Limits
+from sendline.settings import ledger_url
+from sendline_worker.accounts import directory_json, directory_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sendline.settings import Settings
+    from sendline_worker.accounts import Account
+
+log = logging.getLogger("sendline.worker")
+
+EVERY: Final = 1.0
+"""Seconds between two ticks."""
+LOCK: Final = 2.5
+"""Seconds after its last tick until another worker takes over."""
+MOST: Final = 500
+"""Messages one call looks at, so that no call holds the ledger up."""
+
+
+class Ticker:
+    """Publishes what this worker knows, then keeps house."""
+
+    def __init__(self, settings: "Settings", accounts: "Mapping[str, Account]", wake: work.Wake) -> None:
+        """Prepare, without connecting."""
+        self._settings = settings
+        self._limits = Limits.of(settings)
+        self._ledger = Ledger(ledger_url(settings), timeout=max(settings.redis_timeout, 5.0))
+        self._directory = directory_of(accounts, settings)
+        self._account_limits = [account.limits for account in accounts.values()]
+        self._wake = wake
+        self._name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sendline-tick", daemon=True)
+        self._away = False
+
+    def start(self) -> None:
+        """Check the server, publish, and begin to tick. Raises LedgerError."""
+        durability.demand(self._settings.durability, self._ledger.run(durability.persistence()))
+        self._publish()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=EVERY + 1)
+        self._ledger.close()
+
+    def tick(self) -> None:
+        """Keep house once. Raises LedgerError."""
+        if not self._ledger.run(work.is_configured()):
+            self._publish()
+        while True:
+            ticked = self._ledger.run(work.tick(self._limits, self._name, lock=LOCK, most=MOST))
+            if not ticked.mine:
+                return
+            if ticked.looked_at < MOST:
+                break
+        self._find_routes()
+
+    def _run(self) -> None:
+        while not self._ended.wait(EVERY):
+            try:
+                self.tick()
+            except LedgerError as error:
+                if not self._away:
+                    log.warning("the tick waits: %s", error)
+                self._away = True
+            except Exception:
+                log.exception("a tick failed; the next one comes in %g s", EVERY)
+            else:
+                if self._away:
+                    log.info("the ledger is back")
+                self._away = False
+
+    def _publish(self) -> None:
+        call = work.configure(self._limits, directory_json(self._directory), self._wake, self._account_limits)
+        self._ledger.run(call)
+
+    def _find_routes(self) -> None:
+        """Give routes to messages that were accepted before any account was known."""
+        for lane in range(len(Lane)):
+            waiting = self._ledger.run(work.unrouted(lane, MOST))
+            if waiting:
+                routings = [self._routing(message_id, lane) for message_id in waiting]
+                self._ledger.run(work.route(self._limits, routings))
+
+    def _routing(self, message_id: bytes, lane: int) -> work.Routing:
+        record = self._ledger.run(work.read_record(message_id))
+        if record is None:
+            return work.Routing(message_id, lane, (), "its record is gone")
+        rules = Rules(accounts=self._directory.accounts, routes=self._directory.routes)
+        try:
+            route = route_for(
+                rules,
+                to=record.to.decode(),
+                sender=record.sender.decode() or None,
+                text=record.text.decode() or None,
+                account=record.account.decode() or None,
+            )
+        except (CannotCarry, UnknownAccount) as error:
+            return work.Routing(message_id, lane, (), str(error))
+        return work.Routing(message_id, lane, route, "" if route else "no account may carry it")

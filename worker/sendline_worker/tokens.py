@@ -1,0 +1,94 @@
+"""The signed tokens in the URLs that providers report to.
+
+A token names an account, or one message of an account. It holds as long as one of the keys is configured.
+"""
+
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from itsdangerous import Signer
+from itsdangerous.encoding import base64_decode, base64_encode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pydantic import SecretStr
+
+PATH: Final = "/receipts"
+LONGEST_URL: Final = 255
+"""The longest URL that is handed out: no provider is known to take a longer one."""
+
+_FOR_ACCOUNTS: Final = b"sendline.receipts.account"
+_FOR_MESSAGES: Final = b"sendline.receipts.message"
+_LONGEST_ACCOUNT: Final = 32
+_TOKEN: Final = re.compile(r"(?:([A-Za-z0-9_-]{22})\.)?([A-Za-z0-9_-]{43})")
+"""The 16 bytes of a message's id, if it names one, and the 32 of the signature."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a token of ours says. `message_id` is None where it names only its account."""
+
+    message_id: bytes | None
+
+
+class CallbackUrls:
+    """Makes and reads the URLs at which providers report. Safe across threads."""
+
+    def __init__(self, public_url: str | None, keys: "Sequence[SecretStr]") -> None:
+        """`public_url` is where the receiver is reached; the first of `keys` signs, all verify."""
+        secrets = [key.get_secret_value().strip() for key in reversed(keys)]
+        self._base = f"{public_url.rstrip('/')}{PATH}" if public_url and secrets else None
+        self._accounts = _signer(secrets, _FOR_ACCOUNTS)
+        self._messages = _signer(secrets, _FOR_MESSAGES)
+
+    def account_url(self, account: str) -> str | None:
+        """Return what is entered in the account's profile at its provider.
+
+        None where public_url or the keys are missing.
+        """
+        if self._base is None or self._accounts is None:
+            return None
+        return f"{self._base}/{account}/{self._accounts.get_signature(account).decode()}"
+
+    def message_url(self, account: str, message_id: bytes) -> str | None:
+        """Return where the provider shall report the message; its token holds for no other.
+
+        None where public_url or the keys are missing, or where the URL would be longer than 255 characters.
+        """
+        if self._base is None or self._messages is None:
+            return None
+        named = base64_encode(message_id).decode()
+        signature = self._messages.get_signature(f"{account}.{named}").decode()
+        url = f"{self._base}/{account}/{named}.{signature}"
+        return url if len(url) <= LONGEST_URL else None
+
+    def read(self, account: str, token: str) -> Verified | None:
+        """Return what `token` says of `account`; None where no key of ours signed that, or there is none."""
+        found = _TOKEN.fullmatch(token)
+        if found is None or len(account) > _LONGEST_ACCOUNT or not account.isascii():
+            return None
+        named, signature = found.groups()
+        if named is None:
+            return Verified(None) if _is_signed(self._accounts, account, signature) else None
+        if not _is_signed(self._messages, f"{account}.{named}", signature):
+            return None
+        return Verified(base64_decode(named))
+
+
+def _signer(secrets: "Sequence[str]", purpose: bytes) -> Signer | None:
+    """Return what signs for `purpose`, its keys derived once; `secrets` are ordered oldest to newest."""
+    if not secrets:
+        return None
+    deriving = Signer(secrets, salt=purpose, key_derivation="hmac", digest_method=sha256)
+    derived = [deriving.derive_key(secret) for secret in secrets]
+    return Signer(derived, salt=purpose, key_derivation="none", digest_method=sha256)
+
+
+def _is_signed(signer: Signer | None, value: str, signature: str) -> bool:
+    """Return whether `signature` is one for `value`, in its one canonical spelling."""
+    if signer is None or base64_encode(base64_decode(signature)).decode() != signature:
+        return False
+    return signer.verify_signature(value, signature)
