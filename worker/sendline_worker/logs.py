@@ -10,7 +10,7 @@ FORMAT: Final = "%(asctime)s %(part)-9s %(levelname)-7s %(message)s"
 
 
 class _Formatter(logging.Formatter):
-    converter = staticmethod(time.gmtime)  # type: ignore[assignment]
+    converter = staticmethod(time.gmtime)
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03dZ"
 

@@ -27,7 +27,7 @@ class TooManyHeaders(ValueError):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol, which bounds the part of a request that no application sees, and logs no URL."""
+    """uvicorn's HTTP protocol, with bounds on what no application sees of a request; it logs no URL."""
 
     head_seconds: ClassVar[float] = 10.0
     """Within this a connection must have sent the head of its request."""
@@ -43,7 +43,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
-        self.access_log = False  # uvicorn asks whether its logger has a handler, and not its own setting
+        self.access_log = False  # uvicorn goes by whether its logger has a handler, whatever we told it
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin a connection."""

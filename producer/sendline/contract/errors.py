@@ -73,10 +73,16 @@ class UnknownMessage(SendlineError):
 
 
 class EventsLost(SendlineError):
-    """Events after the cursor were trimmed from the bounded stream. `first` is the oldest one left."""
+    """Events after the cursor are not here: trimmed from the bounded stream, or the ledger is another one.
+
+    `first` is the oldest event left, or the next one where none is.
+    """
 
     def __init__(self, after: int, first: int) -> None:
-        super().__init__(f"events {after + 1} to {first - 1} are no longer kept; the oldest is {first}")
+        lost = f"events {after + 1} to {first - 1} are no longer kept"
+        if after >= first:
+            lost = f"there is no event {after} yet: the cursor is another ledger's"
+        super().__init__(f"{lost}; the oldest is {first}")
         self.after = after
         self.first = first
 

@@ -17,6 +17,8 @@ def place(url: str) -> str:
 
 def explain(error: Exception, url: str) -> LedgerError:
     """Return what `error`, raised by redis-py, means."""
+    while isinstance(error.__cause__, exceptions.RedisError):
+        error = error.__cause__  # what redis-py's async connection wraps as a ConnectionError
     where = f"Redis at {place(url)}"
     text = str(error)
     if isinstance(error, exceptions.AuthenticationError) or text.startswith(("NOAUTH", "WRONGPASS")):

@@ -131,7 +131,7 @@ def info() -> Call[dict[str, str]]:
 def read_pulse(ledger: "Ledger") -> Pulse:
     """Return whether anybody works. Raises LedgerError."""
     now = ledger.run(clock())
-    queue = ledger.run(Call[bytes | None]("HGET", [KEYS["wake"], "queue"], lambda reply: reply))
+    queue = ledger.run(Call("HGET", [KEYS["wake"], "queue"], _maybe_bytes))
     return Pulse(
         now=now,
         configured=queue is not None,
@@ -157,20 +157,24 @@ def read_standing(ledger: "Ledger", message: "Message") -> Standing:
     pulse = read_pulse(ledger)
     raw = ids.to_bytes(message.id) or b""
     accounts = tuple(ledger.run(account_state(name)) for name in message.route)
-    timer_at = ledger.run(Call("ZSCORE", [KEYS["timers"], raw], _number))
+    timer_at = ledger.run(Call("ZSCORE", [KEYS["timers"], raw], _maybe_number))
     if message.status not in WAITING or message.due_at is not None:
         return Standing(pulse, accounts, timer_at=timer_at)
     route = ",".join(message.route)
     lane = message.lane
-    ready_at = ledger.run(Call("ZSCORE", [_ready_key(lane), route], _number))
+    ready_at = ledger.run(Call("ZSCORE", [_ready_key(lane), route], _maybe_number))
     line = Line(lane, route, ledger.run(_length(lane, route)), ready_at)
     place: list[Argument] = [line_key(LANE_CODES[lane], route), raw, "MAXLEN", SEARCHED]
-    ahead = ledger.run(Call[int | None]("LPOS", place, lambda reply: reply))
+    ahead = ledger.run(Call("LPOS", place, _maybe_number))
     return Standing(pulse, accounts, line, ahead, timer_at)
 
 
-def _number(reply: Any) -> int | None:
+def _maybe_number(reply: Any) -> int | None:
     return None if reply is None else int(float(reply))
+
+
+def _maybe_bytes(reply: Any) -> bytes | None:
+    return None if reply is None else bytes(reply)
 
 
 def _ready_key(lane: Lane) -> str:
@@ -191,6 +195,6 @@ def _length(lane: Lane, route: str) -> Call[int]:
 
 def _since(ledger: "Ledger", lane: Lane, route: str) -> "datetime | None":
     key = line_key(LANE_CODES[lane], route)
-    head = ledger.run(Call[bytes | None]("LINDEX", [key, 0], lambda reply: reply))
+    head = ledger.run(Call("LINDEX", [key, 0], _maybe_bytes))
     record = ledger.run(read_record(head)) if head else None
     return instant(record.created) if record else None

@@ -126,24 +126,18 @@ def _pairs(reply: Any) -> Iterable[tuple[Any, Any]]:
     return zip(reply[::2], reply[1::2], strict=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Which events the stream holds: numbers `first` to `last`; both 0 where there never was one."""
-
-    first: int
-    last: int
+def newest_event() -> Call[int]:
+    """Read the number of the newest event; 0 where there never was one."""
+    return Call("HGET", [KEYS["meta"], "seq"], lambda reply: int(reply or 0))
 
 
-def events_span() -> Call[Span]:
-    """Read which events are still kept."""
-
-    def read(reply: Any) -> Span:
-        about = dict(_pairs(reply))
-        first = about.get(b"first-entry")
-        last = _seq(about[b"last-generated-id"])
-        return Span(_seq(first[0]) if first else last + 1 if last else 0, last)
-
-    return Call("XINFO", ["STREAM", KEYS["events"]], read)
+def oldest_event() -> Call[int | None]:
+    """Read the number of the oldest event that is still kept."""
+    return Call(
+        "XRANGE",
+        [KEYS["events"], "-", "+", "COUNT", 1],
+        lambda entries: _seq(entries[0][0]) if entries else None,
+    )
 
 
 def events_after(seq: int, *, count: int, block_ms: int | None) -> Call[list[Event]]:

@@ -248,11 +248,12 @@ def unrouted(lane: int, most: int) -> Call[list[bytes]]:
 
 def route(limits: Limits, routings: Sequence[Routing]) -> Call[int]:
     """Give messages their routes; return how many moved."""
-    packed = [
-        pack([r.message_id, r.lane, ",".join(r.route), "" if r.route else ErrorCode.NO_ROUTE, short(r.reason)])
-        for r in routings
-    ]
-    return Call(script("route"), [limits.packed, *packed], int)
+    return Call(script("route"), [limits.packed, *map(_packed_routing, routings)], int)
+
+
+def _packed_routing(r: Routing) -> bytes:
+    code = "" if r.route else ErrorCode.NO_ROUTE
+    return pack([r.message_id, r.lane, ",".join(r.route), code, short(r.reason)])
 
 
 def bell(seconds: float) -> Call[bool]:

@@ -35,7 +35,7 @@ DIRECTORY_AGE: Final = 5.0
 """Seconds after which the accounts and routes are read again."""
 EVENTS_BATCH: Final = 500
 EVENTS_BLOCK_MS: Final = 500
-"""How long one read waits for an event; well under the connection's timeout."""
+"""How long one read waits for an event, at most; half of `redis_timeout` where that is less."""
 WAIT_FIRST, WAIT_GROWTH, WAIT_MOST = 0.01, 1.5, 0.25
 """Seconds between two looks of wait(): at first, then growing, at most."""
 
@@ -111,16 +111,18 @@ class Core:
 
     def events_from(self, after: int | None) -> Plan[int]:
         """Return the number behind which to read: `after`, or the newest event there is."""
-        span: verbs.Span = yield verbs.events_span()
+        newest: int = yield verbs.newest_event()
         if after is None:
-            return span.last
-        if after + 1 < span.first:
-            raise EventsLost(after, span.first)
+            return newest
+        oldest: int | None = yield verbs.oldest_event()
+        first = oldest or newest + 1
+        if not first - 1 <= after <= newest:
+            raise EventsLost(after, first)
         return after
 
     def events_after(self, seq: int, timeout: float | None, quiet_since: float) -> Plan[list[Event] | None]:
         """Return the events right behind `seq`, perhaps none yet; None once it was quiet for `timeout`."""
-        block = EVENTS_BLOCK_MS
+        block = max(1, min(EVENTS_BLOCK_MS, round(self._settings.redis_timeout * 500)))
         if timeout is not None:
             left = timeout - (self._clock() - quiet_since)
             if left <= 0:
@@ -132,7 +134,7 @@ class Core:
         return events
 
     def _refresh(self) -> Plan[None]:
-        if self._read_at is None:
+        if self._read_at is None and self._settings.durability != "memory":
             durability.demand(self._settings.durability, (yield durability.persistence()))
         if self._read_at is None or self._clock() - self._read_at > DIRECTORY_AGE:
             published: Directory = yield verbs.directory()

@@ -28,7 +28,7 @@ def big_body() -> bytes:
 class Reset(Response):
     """A TCP reset in place of an answer."""
 
-    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:  # noqa: ARG002
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Reset the connection and wait until the server has noticed."""
         connection_of(scope).reset()
         await until_gone(receive)
@@ -42,7 +42,7 @@ class Hang(Response):
         self._limit = limit
         self._stopping = stopping
 
-    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:  # noqa: ARG002
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Hold the connection."""
         waits = [asyncio.create_task(until_gone(receive)), asyncio.create_task(_set(self._stopping))]
         _, left = await asyncio.wait(waits, timeout=self._limit, return_when=asyncio.FIRST_COMPLETED)

@@ -42,6 +42,11 @@ class Connection:
 class DroppableProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol, which also hands each request its connection, as an ASGI extension."""
 
+    def connection_made(self, transport: "asyncio.Transport") -> None:  # type: ignore[override]
+        """Begin a connection; its requests are not logged, whatever logging is set up: they hold numbers."""
+        super().connection_made(transport)
+        self.access_log = False
+
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()

@@ -39,7 +39,7 @@ class Control:
             Route(TRAP, self.trap, methods=every),
         ]
 
-    async def health(self, request: "Request") -> Response:  # noqa: ARG002
+    async def health(self, request: "Request") -> Response:
         """Answer that it runs."""
         return JSONResponse({"status": "ok"})
 
@@ -58,7 +58,7 @@ class Control:
         page = {"entries": entries, "next": following, "more": following < log.last, "first": log.first}
         return JSONResponse(page)
 
-    async def summary(self, request: "Request") -> Response:  # noqa: ARG002
+    async def summary(self, request: "Request") -> Response:
         """Answer the counts."""
         simulation = self._simulation
         counts = simulation.log.counts.as_json()
@@ -95,7 +95,7 @@ class Control:
             }
         )
 
-    async def reset(self, request: "Request") -> Response:  # noqa: ARG002
+    async def reset(self, request: "Request") -> Response:
         """Be as at the start."""
         self._simulation.reset()
         return JSONResponse({"status": "ok"})

@@ -1,6 +1,6 @@
 """All parts on one machine: the embedded server, the simulator, the receiver, the worker."""
 
-from sendline_worker.stack.part import PartFailed
+from sendline_worker.stack.part import Part, PartFailed
 from sendline_worker.stack.stack import Stack
 
-__all__ = ["PartFailed", "Stack"]
+__all__ = ["Part", "PartFailed", "Stack"]

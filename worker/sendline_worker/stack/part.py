@@ -69,6 +69,11 @@ class Part:
         port: int | None = value
         return port
 
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code, negative for a signal; None while it runs."""
+        return self._process.exitcode
+
     def is_running(self) -> bool:
         """Return whether it has not ended."""
         return self._process.is_alive()

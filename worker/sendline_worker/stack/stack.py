@@ -69,6 +69,20 @@ class Stack:
         """Whether the simulator stands in the provider's place."""
         return self.simulator_url is not None
 
+    @property
+    def server(self) -> EmbeddedServer | None:
+        """The embedded server; None where a Redis is configured."""
+        return self._server
+
+    def part(self, name: str) -> Part:
+        """Return the part `name`: simulator, receiver or worker."""
+        return next(part for part in self._parts if part.name == name)
+
+    def start_worker(self) -> None:
+        """Start the worker, also once more after it has ended."""
+        self._parts = [part for part in self._parts if part.name != "worker"]
+        self._start_part(Part("worker", worker, self.settings, log=self._log("worker")))
+
     def failed(self) -> str | None:
         """Return the name of a part that ended by itself, or None."""
         if self._server is not None and not self._server.is_running():
@@ -101,7 +115,7 @@ class Stack:
         if self.simulator_url:
             self._connect_simulator(self.simulator_url)
         self._say("worker")
-        self._start_part(Part("worker", worker, self.settings, log=self._log("worker")))
+        self.start_worker()
 
     def _start_simulator(self) -> None:
         s = self.settings

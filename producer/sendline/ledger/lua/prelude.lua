@@ -186,6 +186,17 @@ local function prove(id, r, to, code, reason)
   return true
 end
 
+-- Receipts can overtake the answer to the send: what was parked for this provider id is applied now.
+local function unpark(id, r, digest)
+  local parked = redis.call('HGET', K.parked, digest)
+  if parked then
+    redis.call('HDEL', K.parked, digest)
+    redis.call('ZREM', K.parked_at, digest)
+    local receipt = cmsgpack.unpack(parked)
+    prove(id, r, receipt[1], receipt[2], receipt[3])
+  end
+end
+
 -- The instant (us) at which something may go next, in this lane or a later one; nil where nothing waits.
 local function next_instant(lane)
   local earliest

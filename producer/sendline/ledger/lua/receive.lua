@@ -38,14 +38,16 @@ local function receive(m)
   if r[F.account] ~= account then
     return 'foreign'
   end
-  if r[F.attempts] > 0 and provider_id ~= '' and r[F.provider_id] == '' then
+  local learns = r[F.attempts] > 0 and provider_id ~= '' and r[F.provider_id] == ''
+  if learns then
     index(id, r, provider_id, digest)
     redis.call('SET', K.message .. id, cmsgpack.pack(r), 'KEEPTTL')
   end
-  if status >= 0 and prove(id, r, status, code, reason) then
-    return 'applied'
+  local applied = status >= 0 and prove(id, r, status, code, reason)
+  if learns then
+    unpark(id, r, digest)
   end
-  return 'unchanged'
+  return applied and 'applied' or 'unchanged'
 end
 
 local reply = {}

@@ -35,17 +35,6 @@ local function affect(name, effect, pause, reason)
   end
 end
 
--- Receipts can overtake the answer to the send: what was parked for this provider id is applied now.
-local function unpark(id, r, digest)
-  local parked = redis.call('HGET', K.parked, digest)
-  if parked then
-    redis.call('HDEL', K.parked, digest)
-    redis.call('ZREM', K.parked_at, digest)
-    local receipt = cmsgpack.unpack(parked)
-    prove(id, r, receipt[1], receipt[2], receipt[3])
-  end
-end
-
 local function give_back(id, r, s)
   local delay = s[5]
   if s[4] == 0 then

@@ -1,0 +1,110 @@
+"""The worker as a process: what it survives, and how it ends."""
+
+import os
+import signal
+import tempfile
+from pathlib import Path
+
+import psutil
+import pytest
+from sendline_worker.audit import audit
+
+from parts import quick_settings
+from sendline import LedgerUnavailable, Producer, Status
+from sendline_worker.simulator.client import SimulatorClient
+from sendline_worker.stack import Part, PartFailed, Stack
+from sendline_worker.stack.targets import worker
+from waiting import poll
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("worker_process")]
+
+
+@pytest.fixture
+def own_stack():
+    """A stack of the test's own, whose parts it may harm."""
+    with tempfile.TemporaryDirectory(prefix="sl-") as place:
+        logs = Path(place) / "logs"
+        logs.mkdir()
+        with Stack(quick_settings(), Path(place) / "instance", logs=logs) as running:
+            yield running
+
+
+def texts(count, text):
+    return [{"to": f"+1311555{number:04d}", "text": text} for number in range(count)]
+
+
+def all_delivered(producer, total):
+    return poll(lambda: producer.counts()["delivered"] == total, timeout=60)
+
+
+def accepted_once(stack, total):
+    with SimulatorClient(stack.simulator_url) as simulator:
+        summary = simulator.summary()
+    return summary.accepted == total and summary.accepted_twice == 0
+
+
+def test_a_worker_that_is_told_to_end_loses_nothing_and_the_next_goes_on(own_stack):
+    with Producer(settings=own_stack.settings) as producer:
+        producer.send_many(texts(400, "Through a restart"))
+        poll(lambda: producer.counts()["delivered"] > 20, timeout=20)
+
+        worker_part = own_stack.part("worker")
+        assert worker_part.end(), "it ended in order, in time"
+        assert worker_part.exit_code == 0
+        counts = producer.counts()
+        assert counts["sending"] == 0, "what was on the wire was finished, the rest handed back"
+        assert counts["uncertain"] == 0
+        assert counts["created"] + counts["retrying"] > 0
+
+        own_stack.start_worker()
+        all_delivered(producer, 400)
+        assert accepted_once(own_stack, 400)
+        assert audit(own_stack.settings).problems == ()
+
+
+def test_a_killed_server_comes_back_with_all_that_was_accepted(own_stack):
+    with Producer(settings=own_stack.settings) as producer:
+        producer.send_many(texts(300, "Through a crash"))
+        poll(lambda: producer.counts()["delivered"] > 20, timeout=20)
+
+        os.kill(own_stack.server.pid, signal.SIGKILL)
+        poll(lambda: not own_stack.server.is_running())
+        with pytest.raises(LedgerUnavailable):
+            producer.counts()
+        own_stack.server.stop()
+        own_stack.server.start()
+
+        all_delivered(producer, 300)
+        assert accepted_once(own_stack, 300)
+
+
+def test_a_child_that_is_killed_is_replaced_and_sending_goes_on(own_stack):
+    with Producer(settings=own_stack.settings) as producer:
+        producer.send_many(texts(200, "Through a killed child"))
+        poll(lambda: producer.counts()["delivered"] > 10, timeout=20)
+
+        children = [child.pid for child in psutil.Process(own_stack.part("worker").pid).children()]
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+
+        poll(
+            lambda: (c := producer.counts())["delivered"] + c["sending"] == 200 and c["created"] == 0,
+            timeout=60,
+        )
+        with SimulatorClient(own_stack.simulator_url) as simulator:
+            assert simulator.summary().accepted_twice == 0
+
+
+def test_a_worker_without_accounts_refuses_to_start(tmp_path):
+    settings = quick_settings()
+    with pytest.raises(PartFailed, match="accounts: none configured"):
+        Part("worker", worker, settings, log=tmp_path / "worker.log").start()
+
+
+def test_a_message_sent_before_any_worker_is_sent_once_one_starts(own_stack):
+    assert own_stack.part("worker").end()
+    with Producer(settings=own_stack.settings) as producer:
+        message = producer.send(to="+13115550001", text="Early")
+        assert producer.get(message.id).status is Status.CREATED
+        own_stack.start_worker()
+        assert producer.wait(message.id, timeout=20).status is Status.DELIVERED
