@@ -1,6 +1,11 @@
 """Settings of the parts that tests start."""
 
-from sendline.settings import Settings
+from contextlib import closing
+
+from sendline.ledger.connection import Ledger
+from sendline.ledger.limits import Limits
+from sendline.settings import Settings, ledger_url
+from sendline_worker.audit import Audit, Finding
 
 
 def quick_settings(**changes) -> Settings:
@@ -9,3 +14,9 @@ def quick_settings(**changes) -> Settings:
         _fields_set=set(),
         **{"retry_base": 0.5, "retry_max": 1.0, "call_timeout": 2.0, "processes": 2, **changes},
     )
+
+
+def audit_findings(settings: Settings) -> tuple[Finding, ...]:
+    """What an audit of the ledger behind `settings` finds wrong."""
+    with closing(Ledger(ledger_url(settings))) as ledger:
+        return Audit(ledger, Limits.of(settings)).run().findings

@@ -6,8 +6,8 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sendline_worker.audit import audit
 
+from parts import audit_findings
 from sendline import AsyncProducer, Status
 from sendline_worker.demo.verdict import implied_status
 from sendline_worker.simulator.behaviours import ALL, expected, number_for
@@ -159,7 +159,6 @@ def test_events_tell_every_change_in_order(producer):
 
 def test_at_the_end_the_ledger_is_sound(producer, stack):
     poll(lambda: producer.counts()["sending"] == 0, timeout=15)
-    result = audit(stack.settings)
-    assert result.problems == ()
+    assert audit_findings(stack.settings) == ()
     counts = Counter(producer.counts())
     assert counts.pop("accepted") == counts.total()

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from sendline_worker.audit import audit
 
-from parts import quick_settings
+from parts import audit_findings, quick_settings
 from sendline import LedgerUnavailable, Producer, Status
 from sendline_worker.simulator.client import SimulatorClient
 from sendline_worker.stack import Part, PartFailed, Stack
@@ -59,7 +58,7 @@ def test_a_worker_that_is_told_to_end_loses_nothing_and_the_next_goes_on(own_sta
         own_stack.start_worker()
         all_delivered(producer, 400)
         assert accepted_once(own_stack, 400)
-        assert audit(own_stack.settings).problems == ()
+        assert audit_findings(own_stack.settings) == ()
 
 
 def test_a_killed_server_comes_back_with_all_that_was_accepted(own_stack):

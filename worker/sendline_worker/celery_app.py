@@ -13,7 +13,7 @@ from celery import Celery, bootsteps, signals
 from kombu.utils.json import dumps
 
 from sendline.ledger.work import Wake
-from sendline.settings import ledger_url
+from sendline.settings import bounds, ledger_url
 from sendline_worker.dispatch.runtime import Runtime
 from sendline_worker.tick import Ticker
 
@@ -29,8 +29,6 @@ QUEUE: Final = "dispatch"
 TASK: Final = "sendline.dispatch"
 PREFIX: Final = "sendline:celery:"
 """Before every key of Celery's, so that another app's Celery on the same Redis is not met."""
-TASK_TIME_LIMIT: Final = 60
-VISIBILITY_TIMEOUT: Final = 120
 
 
 class Fleet:
@@ -77,7 +75,7 @@ def make_app(fleet: Fleet) -> Celery:
             "socket_connect_timeout": 5,
             "socket_keepalive": True,
             "health_check_interval": 10,
-            "visibility_timeout": VISIBILITY_TIMEOUT,
+            "visibility_timeout": bounds.VISIBILITY_TIMEOUT,
             "unacked_restore_interval": 10,
             "retry_on_timeout": False,
             "max_connections": 50,
@@ -87,7 +85,7 @@ def make_app(fleet: Fleet) -> Celery:
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         task_ignore_result=True,
-        task_time_limit=TASK_TIME_LIMIT,
+        task_time_limit=bounds.TASK_TIME_LIMIT,
         task_track_started=False,
         worker_prefetch_multiplier=1,
         worker_enable_remote_control=False,

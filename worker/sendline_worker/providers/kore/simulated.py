@@ -49,7 +49,7 @@ class KoreFace:
         except jwt.PyJWTError:
             raise RequestRefused(401, "no valid token") from None
 
-    def read(self, request: "Request", body: bytes) -> Submission:  # noqa: ARG002
+    def read(self, request: "Request", body: bytes) -> Submission:
         """Return what is asked for."""
         data = json_object(body)
         unknown = sorted(set(data) - {"fromNo", "toNo"})
@@ -57,7 +57,7 @@ class KoreFace:
             raise RequestRefused(400, f"{unknown[0]}: not a field of this API")
         return Submission(phone(data, "toNo"), phone(data, "fromNo"), None)
 
-    def accepted(self, entry: "Entry", provider_id: str) -> tuple[int, bytes]:  # noqa: ARG002
+    def accepted(self, entry: "Entry", provider_id: str) -> tuple[int, bytes]:
         """Return the sample response."""
         return 200, ACCEPTED
 

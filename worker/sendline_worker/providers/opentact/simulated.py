@@ -76,7 +76,7 @@ class GenerationC(OpentactFace):
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         return self.known(key.strip() if scheme.lower() == "bearer" else "")
 
-    def read(self, request: "Request", body: bytes) -> Submission:  # noqa: ARG002
+    def read(self, request: "Request", body: bytes) -> Submission:
         """Return what is asked for."""
         data = json_object(body)
         callback = url(data, "custom_callback_url", URL_LENGTHS)
@@ -90,7 +90,7 @@ class GenerationC(OpentactFace):
 class GenerationB(OpentactFace):
     """`POST /rest/sms` with query parameters FROM, TO, Message."""
 
-    def read(self, request: "Request", body: bytes) -> Submission:  # noqa: ARG002
+    def read(self, request: "Request", body: bytes) -> Submission:
         """Return what is asked for."""
         data: dict[str, Any] = {name.lower(): value for name, value in request.query_params.items()}
         callback = url(data, "custom_callback_url", URL_LENGTHS)
@@ -108,7 +108,7 @@ class GenerationB(OpentactFace):
 class GenerationA(OpentactFace):
     """`POST /rest/sms`: JSON tn, to, message, custom_callback_url."""
 
-    def read(self, request: "Request", body: bytes) -> Submission:  # noqa: ARG002
+    def read(self, request: "Request", body: bytes) -> Submission:
         """Return what is asked for."""
         data = json_object(body)
         if type(data.get("tn")) is not int:

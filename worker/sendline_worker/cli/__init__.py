@@ -1,0 +1,1 @@
+"""The command line: `main` finds the command, each command is a module of its own."""

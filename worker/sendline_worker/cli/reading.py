@@ -1,0 +1,57 @@
+"""Reading what users type: times, lengths of time, pairs, texts. Each raises Failure with one clear line."""
+
+import re
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from sendline_worker.cli.failures import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAX_STDIN: Final = 64 * 1024
+"""Bytes of a text that are read: more than any that can be sent."""
+
+_SECONDS: Final = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_LENGTH: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[a-z]*)")
+
+
+def seconds(field: str, text: str) -> float:
+    """Return the seconds that `text` means: 90, 90s, 10m, 72h, 3d."""
+    found = _LENGTH.fullmatch(text.strip().lower())
+    if found is None or found["unit"] not in _SECONDS:
+        raise Failure(field, f"{text!r} is no length of time; write seconds, or 10m, 72h, 3d")
+    return float(found["number"]) * _SECONDS[found["unit"]]
+
+
+def instant(field: str, text: str) -> datetime:
+    """Return the time that `text` (ISO 8601) means; without a zone it is this machine's local time."""
+    try:
+        return datetime.fromisoformat(text.strip()).astimezone()
+    except (ValueError, OverflowError, OSError):
+        raise Failure(field, f"{text!r} is no time; write it as 2030-01-31T09:00:00+01:00, or ...Z") from None
+
+
+def pairs(field: str, texts: "Iterable[str]") -> dict[str, str]:
+    """Return what `key=value` texts say."""
+    found: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise Failure(field, f"{text!r} has no =; write it as key=value")
+        if key in found:
+            raise Failure(field, f"{key!r} is given twice; leave one")
+        found[key] = value
+    return found
+
+
+def text_of(value: str | None) -> str | None:
+    """Return the text to send: `value`, or what standard input holds where that is `-`."""
+    if value != "-":
+        return value
+    raw = sys.stdin.buffer.read(MAX_STDIN)
+    try:
+        return raw.decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise Failure("text", "standard input is not UTF-8; convert it, as with iconv -t utf-8") from None

@@ -1,0 +1,143 @@
+"""`sendline send`: one message, and if asked, what becomes of it."""
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from sendline.contract.errors import LedgerUnavailable
+from sendline.contract.status import Status
+from sendline_worker.cli import opening, reading
+from sendline_worker.cli.apps import Config, Json, make_app
+from sendline_worker.cli.failures import Failure
+from sendline_worker.cli.printing import print_json, print_line
+
+if TYPE_CHECKING:
+    from sendline.contract.message import Message, TimelineEntry
+    from sendline.producer import Producer
+
+app = make_app()
+
+GOOD: Final = (Status.SENT, Status.DELIVERED)
+NOT_IN_TIME: Final = 3
+LOOK_FIRST, LOOK_GROWTH, LOOK_MOST = 0.02, 1.3, 0.25
+"""Seconds between two looks: at first, then growing, at most."""
+
+
+@app.command()
+def send(
+    *,
+    to: Annotated[str | None, typer.Option(metavar="NUMBER", help="The recipient, as +13115552367.")] = None,
+    text: Annotated[str | None, typer.Option(help="The text; - reads it from standard input.")] = None,
+    sender: Annotated[
+        str | None, typer.Option(metavar="SENDER", help="A number or a name.  [default: the account's first]")
+    ] = None,
+    account: Annotated[str | None, typer.Option(help="Only by this account.")] = None,
+    lane: Annotated[str, typer.Option(metavar="LANE", help="urgent, normal or bulk.")] = "normal",
+    idempotency_key: Annotated[
+        str | None, typer.Option(metavar="KEY", help="The same key and content again sends nothing new.")
+    ] = None,
+    not_before: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="ISO 8601; without a zone it is this machine's local time."),
+    ] = None,
+    valid_for: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Seconds, or 10m, 72h, 3d: never sent later.  [default: 72h]"),
+    ] = None,
+    on_uncertain: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POLICY", help="hold: never sent twice; resend.  [default: by account and lane]"
+        ),
+    ] = None,
+    callback_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Kept with the message for your app.")
+    ] = None,
+    metadata: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Kept with the message; repeat for more.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow it until it is final.")] = False,
+    timeout: Annotated[
+        str | None, typer.Option(metavar="TIME", help="With --wait: at most so long.  [default: 60s]")
+    ] = None,
+    config: Config = None,
+    json: Json = False,
+) -> int:
+    """Send one message: prints its id and status once it is accepted, which is for good.
+
+    With --wait it follows the message and exits 0 when it was sent or delivered, 1 when it failed,
+    expired, was canceled or stays uncertain, and 3 when it is not final in time.
+
+    \b
+    Examples:
+      sendline send --to +13115552367 --text 'Hello, world!' --sender +13115552368
+      sendline send --to +13115552367 --text 'Your code is 123456' --lane urgent --wait --timeout 30
+      sendline send --to +13115552367 --text - < text.txt
+      sendline send --to +13115552367 --text 'Good morning' --not-before 2030-01-31T09:00:00+01:00
+      sendline send --to +13115552367 --text 'Paid' --idempotency-key order-17 --metadata order=17
+    """  # noqa: D301 - the parser's mark for what it must not wrap
+    if timeout is not None and not wait:
+        raise Failure("timeout", "only with --wait; add that, or leave it out")
+    longest = reading.seconds("timeout", timeout) if timeout is not None else 60.0
+    fields: dict[str, Any] = {
+        "text": reading.text_of(text),
+        "sender": sender,
+        "account": account,
+        "lane": lane,
+        "idempotency_key": idempotency_key,
+        "not_before": reading.instant("not_before", not_before) if not_before is not None else None,
+        "valid_for": reading.seconds("valid_for", valid_for) if valid_for is not None else None,
+        "on_uncertain": on_uncertain,
+        "callback_url": callback_url,
+        "metadata": reading.pairs("metadata", metadata or []),
+    }
+    with opening.producer(opening.load(config)) as producer:
+        message = producer.send(to or "", **fields)
+        if not json:
+            _show(message)
+        if wait:
+            message = _follow(producer, message, longest, quiet=json)
+        if json:
+            print_json(message.to_dict())
+    return _exit_code(message) if wait else 0
+
+
+def _show(message: "Message") -> None:
+    words = [message.id, message.status.value]
+    if message.due_at is not None and message.status is Status.CREATED:
+        words.append(f"not before {message.due_at.astimezone().isoformat(timespec='seconds')}")
+    print_line(*words)
+
+
+def _follow(producer: "Producer", message: "Message", longest: float, *, quiet: bool) -> "Message":
+    """Return the message once it is final, or as it stands after `longest` seconds."""
+    end = time.monotonic() + longest
+    pause = LOOK_FIRST
+    seen = set(message.timeline)
+    while not message.final and time.monotonic() < end:
+        time.sleep(min(pause, max(end - time.monotonic(), 0)))
+        pause = min(pause * LOOK_GROWTH, LOOK_MOST)
+        try:
+            message = producer.get(message.id)
+        except LedgerUnavailable:
+            if time.monotonic() >= end:
+                raise
+            continue  # it is accepted, whatever the server does now
+        for entry in message.timeline:
+            if entry not in seen:
+                seen.add(entry)
+                if not quiet:
+                    _show_change(message, entry)
+    return message
+
+
+def _show_change(message: "Message", entry: "TimelineEntry") -> None:
+    why = ": ".join(part for part in (entry.code, entry.reason) if part)
+    print_line(message.id, entry.status.value, *([f"({why})"] if why else []))
+
+
+def _exit_code(message: "Message") -> int:
+    if message.final:
+        return 0 if message.status in GOOD else 1
+    return 1 if message.status is Status.UNCERTAIN else NOT_IN_TIME
