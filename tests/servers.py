@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Self
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from sendline.settings.instances import unix_url
 from sendline_worker.embedded.process import find_binary
@@ -50,7 +52,8 @@ class ValkeyServer:
     def _answers(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, "the server ended"
-        with contextlib.closing(redis.Redis(unix_socket_path=str(self.socket))) as client:
+        once = Retry(NoBackoff(), 0)
+        with contextlib.closing(redis.Redis(unix_socket_path=str(self.socket), retry=once)) as client:
             try:
                 return bool(client.ping())
             except redis.AuthenticationError:

@@ -9,6 +9,8 @@ from sendline import CannotCarry, InvalidMessage, Lane, OnUncertain, RecipientRe
 from sendline.contract import ids
 from sendline.contract.accounts import AccountCard, Capabilities, RouteRule
 from sendline.contract.draft import FIELD_NAMES, Rules, draft
+from sendline.ledger.limits import Limits
+from sendline.ledger.verbs import accept
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 TO, SENDER = "+13115552367", "+13115552368"
@@ -37,7 +39,10 @@ def refused(error=InvalidMessage, rules=RULES, **fields):
 
 
 WRONG = [
-    *(("to", value) for value in (None, "", "  ", 13115552367, b"+13115552367", "hello", "+1", "+999123456789")),
+    *(
+        ("to", value)
+        for value in (None, "", "  ", 13115552367, b"+13115552367", "hello", "+1", "+999123456789")
+    ),
     *(("to", value) for value in ("5552367", "+1311555236712345", "x" * 1000, HALF, "+1311555\x002367")),
     *(("sender", value) for value in ("", 12, b"x", "far too long a name", "näme", HALF, "12", "+1")),
     *(("text", value) for value in ("", " \n", 12, b"Hello", "x" * 1601, f"a{HALF}b", "a\0b", ["Hello"])),
@@ -45,15 +50,30 @@ WRONG = [
     *(("lane", value) for value in ("", "fast", None, 0, [], "URGENT", HALF)),
     *(("idempotency_key", value) for value in ("", "x" * 256, 12, b"x", HALF)),
     *(("not_before", value) for value in ("2026-01-03", 0, NOW.replace(tzinfo=None), NOW.date())),
-    *(("not_before", NOW + ahead) for ahead in (timedelta(days=-1), timedelta(seconds=-6), timedelta(days=367))),
+    *(
+        ("not_before", NOW + ahead)
+        for ahead in (timedelta(days=-1), timedelta(seconds=-6), timedelta(days=367))
+    ),
     ("not_before", datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))),
     ("not_before", datetime.max.replace(tzinfo=timezone(timedelta(hours=-12)))),
-    *(("valid_for", value) for value in (0, 0.999, -1, math.nan, math.inf, 1e300, "60", True, timedelta(days=31))),
+    *(
+        ("valid_for", value)
+        for value in (0, 0.999, -1, math.nan, math.inf, 1e300, "60", True, timedelta(days=31))
+    ),
     *(("valid_for", value) for value in (30 * 86400 + 1, timedelta(0), [])),
     *(("on_uncertain", value) for value in ("", "maybe", 1, [])),
-    *(("callback_url", value) for value in ("", "example.com", "ftp://a.example", "http://", "https://a b.example")),
-    *(("callback_url", value) for value in (12, "https://a.example/" + "x" * 983, f"https://a.example/{HALF}")),
-    *(("metadata", value) for value in ("a", 12, ["a"], {str(n): "" for n in range(17)}, {1: "a"}, {"": "a"})),
+    *(
+        ("callback_url", value)
+        for value in ("", "example.com", "ftp://a.example", "http://", "https://a b.example")
+    ),
+    *(
+        ("callback_url", value)
+        for value in (12, "https://a.example/" + "x" * 983, f"https://a.example/{HALF}")
+    ),
+    *(
+        ("metadata", value)
+        for value in ("a", 12, ["a"], {str(n): "" for n in range(17)}, {1: "a"}, {"": "a"})
+    ),
     *(("metadata", value) for value in ({"x" * 41: "a"}, {HALF: "a"})),
     *(("metadata.tag", {"tag": value}) for value in (1, None, "x" * 501, b"a", HALF)),
     ("color", "red"),
@@ -102,12 +122,23 @@ def test_an_error_never_quotes_a_number_or_a_text():
         assert "secret" not in said
 
 
+def test_no_repr_shows_a_number_or_a_text():
+    made = make(sender=SENDER, text="secret")
+    for shown in (repr(made), repr(accept(Limits(), [made]))):
+        assert not [word for word in (TO, SENDER, "secret", "return redis") if word in shown]
+
+
 def test_nothing_but_to_and_text_is_needed():
     made = make()
     assert (made.to, made.text, made.sender, made.account) == (TO, "Hello", None, None)
     assert (made.lane, made.segments, made.not_before_ms) == (Lane.NORMAL, 1, 0)
     assert made.valid_for_ms == 72 * 3600 * 1000
-    assert (made.on_uncertain, made.callback_url, made.metadata, made.idempotency_key) == (None, None, {}, None)
+    assert (made.on_uncertain, made.callback_url, made.metadata, made.idempotency_key) == (
+        None,
+        None,
+        {},
+        None,
+    )
 
 
 def test_urgent_messages_are_valid_for_ten_minutes_unless_they_say_otherwise():
@@ -187,7 +218,9 @@ def test_an_account_that_no_worker_published_yet_is_not_held_against_a_message()
 
 def test_the_fingerprint_stands_for_recipient_sender_account_and_text():
     first = make(sender=SENDER, account="main")
-    assert make(sender=SENDER, account="main", lane="bulk", metadata={"a": "b"}).fingerprint == first.fingerprint
+    assert (
+        make(sender=SENDER, account="main", lane="bulk", metadata={"a": "b"}).fingerprint == first.fingerprint
+    )
     others = [
         make(sender=SENDER, account="main", to="+13115550000"),
         make(sender=SENDER, account="main", text="Hello!"),

@@ -68,7 +68,9 @@ def test_the_packed_form_has_no_bin_type_which_lua_can_not_read():
 @pytest.mark.parametrize("on_uncertain", [None, *OnUncertain])
 def test_what_was_accepted_is_read_back(world, lane, on_uncertain):
     extras = {"callback_url": "https://a.example/x", "metadata": {"\u00e9": "\U0001f600", "empty": ""}}
-    message_id = world.accept("a,b", lane=lane, on_uncertain=on_uncertain, text="Gr\u00fc\u00dfe\n\u20ac", **extras)
+    message_id = world.accept(
+        "a,b", lane=lane, on_uncertain=on_uncertain, text="Gr\u00fc\u00dfe\n\u20ac", **extras
+    )
     message = world.get(message_id)
     assert message.id == ids.to_text(message_id)
     assert (message.status, message.lane, message.on_uncertain) == (Status.CREATED, lane, on_uncertain)

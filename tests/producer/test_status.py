@@ -12,13 +12,13 @@ from sendline.ledger.record import FIELDS, Flag
 from sendline.ledger.scripts import tables
 
 TABLE = """
--                                                               > created suppressed
-created retrying                                                > sending failed expired canceled suppressed
-sending                                                         > sent retrying created uncertain failed canceled
-uncertain                                                       > retrying failed
-sending retrying uncertain failed expired canceled suppressed   > sent delivered undelivered
-sent                                                            > delivered undelivered
-undelivered                                                     > delivered
+- > created suppressed
+created retrying > sending failed expired canceled suppressed
+sending > sent retrying created uncertain failed canceled
+uncertain > retrying failed
+sending retrying uncertain failed expired canceled suppressed > sent delivered undelivered
+sent > delivered undelivered
+undelivered > delivered
 """
 """Section 3 of the design. `sent` and `undelivered` don't go back to `sent`: that would be no news."""
 

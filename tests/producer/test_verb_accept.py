@@ -2,7 +2,7 @@
 
 from sendline import ErrorCode
 from sendline.contract import ids
-from sendline.ledger import verbs
+from sendline.ledger import verbs, work
 from sendline.ledger.keys import KEYS
 from sendline.ledger.limits import Limits
 from sendline.ledger.record import digest
@@ -19,7 +19,9 @@ def test_an_accepted_message_waits_at_the_end_of_its_line(world):
 
 
 def test_each_lane_and_each_route_has_a_line_of_its_own(world):
-    made = {(lane, route): world.accept(route, lane=lane) for lane in ("urgent", "bulk") for route in ("a", "a,b")}
+    made = {
+        (lane, route): world.accept(route, lane=lane) for lane in ("urgent", "bulk") for route in ("a", "a,b")
+    }
     assert world.line("a", 0) == [made["urgent", "a"]]
     assert world.line("a,b", 0) == [made["urgent", "a,b"]]
     assert world.line("a", 2) == [made["bulk", "a"]]
@@ -139,6 +141,13 @@ def test_a_dispatcher_that_broke_its_promise_is_not_awake(world, raw):
     world.clock.advance(5.001)
     world.accept()
     assert (world.wakes(), world.bells()) == (1, 0)
+
+
+def test_the_bell_rouses_who_sleeps_at_it_once(world):
+    world.configure("main")
+    world.claim()
+    world.accept()
+    assert [world.ledger.run(work.bell(0.01)) for _ in range(2)] == [True, False]
 
 
 def test_a_message_that_is_not_due_rouses_nobody(world, raw):

@@ -106,6 +106,15 @@ def test_no_more_are_in_flight_than_the_account_allows(world):
     assert len(world.claim().claims) == 1
 
 
+def test_no_more_are_in_flight_over_all_lanes_and_routes_of_one_call(world):
+    world.configure("main", "spare", in_flight=2)
+    for lane in ("urgent", "normal", "bulk"):
+        world.accept_many(2, lane=lane)
+        world.accept_many(2, "main,spare", lane=lane)
+    assert len(world.claim(20).claims) == 2
+    assert world.flying() == 2
+
+
 def test_the_same_call_again_returns_the_same_claims_and_takes_nothing(world):
     world.configure("main")
     world.accept_many(5)
@@ -280,8 +289,12 @@ def test_routes_of_a_lane_take_turns(world):
     world.configure("a", "b", "c")
     for route in "abc":
         world.accept_many(6, route)
-    taken = "".join(claim.account for _ in range(9) for claim in world.claim(1).claims)
-    assert sorted(taken) == sorted("aaabbbccc")
+        world.clock.advance(0.001)
+    taken = ""
+    for _ in range(9):
+        taken += world.claim_one().account
+        world.clock.advance(0.001)
+    assert taken == "abc" * 3
 
 
 def test_a_dispatcher_that_finds_nothing_signs_off_in_the_same_call(world, raw):

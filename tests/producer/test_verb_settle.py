@@ -101,7 +101,12 @@ def test_failed_is_final_without_text_and_kept_for_the_retention(world, claimed)
 
 
 HELD = [("normal", None, None), ("bulk", None, None), ("urgent", "hold", None), ("urgent", None, "hold")]
-RESENT = [("urgent", None, None), ("normal", "resend", None), ("normal", None, "resend"), ("bulk", "resend", "hold")]
+RESENT = [
+    ("urgent", None, None),
+    ("normal", "resend", None),
+    ("normal", None, "resend"),
+    ("bulk", "resend", "hold"),
+]
 
 
 @pytest.mark.parametrize(("lane", "asked", "policy"), [*HELD, ("urgent", "hold", "resend")])
@@ -212,6 +217,36 @@ def test_a_claim_that_died_can_not_settle_what_another_claim_holds(world, claime
     assert world.settle(alive, "sent", provider_id="p") == "settled"
     assert world.get(dead.message_id).provider_id == "p"
     assert world.raw.hget("sl:meta", "dead") == b"1"
+
+
+def test_a_dead_claims_late_answer_tells_the_providers_id_by_which_receipts_find_the_message(world, claimed):
+    claim = claimed()
+    world.clock.advance(91)
+    world.tick()
+    assert world.receive("delivered", provider_id="q") == "parked"
+    assert world.settle(claim, "sent", provider_id="p") == "learned"
+    message = world.get(claim.message_id)
+    assert (message.status, message.provider_id, message.text) == (Status.UNCERTAIN, "p", "Hello")
+    assert set(world.timers()) == {claim.message_id}
+    assert world.receive("delivered", provider_id="p") == "applied"
+    assert world.counts() == {"delivered": 1}
+
+
+def test_a_receipt_that_came_before_a_dead_claims_late_answer_is_applied_with_it(world, claimed):
+    claim = claimed()
+    world.clock.advance(91)
+    world.tick()
+    assert world.receive("delivered", provider_id="p") == "parked"
+    assert world.settle(claim, "sent", provider_id="p") == "learned"
+    assert world.counts() == {"delivered": 1}
+    assert world.timers() == {}
+
+
+def test_a_settle_that_no_claim_ever_made_teaches_nothing(world):
+    message_id = world.accept()
+    forged = work.Settlement(message_id, 7, "main", Status.SENT, provider_id="p")
+    assert world.ledger.run(work.settle(world.limits, [forged])) == ["dead"]
+    assert world.get(message_id).provider_id is None
 
 
 def test_a_dead_claims_late_settle_changes_no_status(world, claimed):

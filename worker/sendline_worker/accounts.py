@@ -37,7 +37,7 @@ class Account:
     @property
     def card(self) -> AccountCard:
         """What producers may know of it."""
-        return AccountCard(self.name, self.capabilities, self.settings.senders)
+        return AccountCard(self.name, self.capabilities, self.settings.senders, self.settings.provider)
 
     @property
     def limits(self) -> AccountLimits:

@@ -61,7 +61,7 @@ class Audit:
             counts=seen.counts,
             records={status.value: seen.by_status[status] for status in Status},
             lines=len(seen.where),
-            left_behind=max(len(seen.where) - seen.queued, 0),
+            left_behind=len(seen.where) - seen.queued if seen.still else None,
             compared=seen.still,
             findings=tuple(findings),
         )
@@ -133,7 +133,7 @@ class Audit:
         """Return what `check` says of each suspect every time that it is asked."""
         wrong: dict[Subject, set[str]] = {suspect: set() for suspect in suspects}
         for look in range(LOOKS):
-            if wrong:
+            if look and wrong:
                 time.sleep(self._pause)
             said = {suspect: check(suspect) for suspect in wrong}
             wrong = {

@@ -34,8 +34,11 @@ class Report:
     """Records found, by status."""
     lines: int
     """Messages that stand in lines."""
-    left_behind: int
-    """Ids in lines whose messages don't wait any more; they are dropped when their turn comes."""
+    left_behind: int | None
+    """Ids in lines whose messages don't wait any more; they are dropped when their turn comes.
+
+    None where the pass was not still.
+    """
     compared: bool
     """Whether a pass was still, so that counts and records could be compared."""
     findings: tuple[Finding, ...]

@@ -117,7 +117,8 @@ def _check_durability(
 ) -> "Iterator[Check]":
     try:
         found = ledger.run(durability.persistence())
-        durability.demand(settings.durability, found)
+        if settings.durability == "disk":
+            durability.demand(found)
     except LedgerError as error:
         problem, _, fix = str(error).partition(": ")
         yield Check("FAIL", "durability", problem, fix)
@@ -150,7 +151,12 @@ def check_workers(
     else:
         yield Check("ok", "workers", f"running; {pulse.awake} dispatching now")
     if pulse.ticking and pulse.wakes and not pulse.awake:
-        yield Check("warn", "workers", f"{pulse.wakes} wakes wait to be taken", "see the workers' logs")
+        yield Check(
+            "warn",
+            "workers",
+            f"no process takes wakes, and some wait: {pulse.wakes}",
+            "see the workers' logs",
+        )
     published = ledger.run(verbs.directory())
     if accounts and pulse.configured:
         mine = directory_of(accounts, settings)

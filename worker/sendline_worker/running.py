@@ -2,11 +2,15 @@
 
 import logging
 import os
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from celery import signals
 
 from sendline.contract.errors import ConfigurationError
+from sendline.ledger.connection import Ledger
+from sendline.ledger.durability import demand, persistence, ping
+from sendline.settings import ledger_url
 from sendline_worker.accounts import load_accounts
 from sendline_worker.celery_app import Fleet, make_app
 
@@ -26,6 +30,7 @@ def run_worker(settings: "Settings", *, on_ready: "Callable[[], None]" = lambda:
         raise ConfigurationError(
             "accounts: none configured, so nothing can be sent; add [accounts.NAME] to sendline.toml"
         )
+    _demand_durability(settings)
     processes = settings.processes or os.cpu_count() or 1
     app = make_app(Fleet(settings, accounts))
     logging.getLogger("celery").setLevel(logging.WARNING)
@@ -40,3 +45,11 @@ def run_worker(settings: "Settings", *, on_ready: "Callable[[], None]" = lambda:
     )
     worker.start()
     return int(worker.exitcode or 0)
+
+
+def _demand_durability(settings: "Settings") -> None:
+    """Say what is wrong with the ledger, before Celery meets it. Raises LedgerError."""
+    with closing(Ledger(ledger_url(settings), timeout=settings.redis_timeout)) as ledger:
+        ledger.run(ping())
+        if settings.durability == "disk":
+            demand(ledger.run(persistence()))

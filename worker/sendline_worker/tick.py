@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from sendline.contract.draft import Rules, route_for
 from sendline.contract.errors import CannotCarry, LedgerError, UnknownAccount
 from sendline.contract.lane import Lane
-from sendline.ledger import durability, work
+from sendline.ledger import work
 from sendline.ledger.connection import Ledger
 from sendline.ledger.limits import Limits
 from sendline.settings import ledger_url
@@ -49,8 +49,7 @@ class Ticker:
         self._away = False
 
     def start(self) -> None:
-        """Check the server, publish, and begin to tick. Raises LedgerError."""
-        durability.demand(self._settings.durability, self._ledger.run(durability.persistence()))
+        """Publish, and begin to tick. Raises LedgerError."""
         self._publish()
         self._thread.start()
 

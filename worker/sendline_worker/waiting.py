@@ -156,11 +156,11 @@ def _limited(account: "AccountState", standing: "Standing") -> list[str]:
         return [f"Account {name} is paused for {left} more: {account.cause or 'no cause was kept'}."]
     if account.in_flight and account.flying >= account.in_flight:
         return [f"Account {name} has all of its {account.in_flight} calls under way (in_flight)."]
-    wait = account.tat - (account.burst - 1) * interval - now + (standing.ahead or 0) * interval
+    rate = f"Account {name} sends {account.rate:g} a second"
+    if standing.ahead is None:
+        return [f"{rate}."]
+    wait = max(account.tat, now) - now + (standing.ahead + 1 - account.burst) * interval
     if wait <= 0:
         return []
-    rate = f"{account.rate:g} a second"
-    if standing.ahead is None:
-        return [f"Account {name} sends {rate}."]
     soonest = spell(timedelta(microseconds=wait).total_seconds())
-    return [f"Account {name} sends {rate}: its turn comes in {soonest} at the earliest."]
+    return [f"{rate}: its turn comes in {soonest} at the earliest."]

@@ -39,6 +39,8 @@ class AccountCard:
     capabilities: Capabilities
     senders: tuple[str, ...] = ()
     """The senders it may use; the first is used where a message names none. Empty: any."""
+    provider: str = ""
+    """Whose API it uses, for people to read."""
 
     def refusal(self, *, text: str | None, sender: str | None) -> tuple[str, str] | None:
         """Return (field, why) where this account can't carry the message, else None."""

@@ -60,9 +60,9 @@ class Draft:
     """A checked message, not accepted yet. Times in ms; `not_before_ms` is 0 for now."""
 
     id: bytes
-    to: str
-    text: str | None
-    sender: str | None
+    to: str = field(repr=False)
+    text: str | None = field(repr=False)
+    sender: str | None = field(repr=False)
     account: str | None
     route: tuple[str, ...]
     lane: Lane

@@ -100,7 +100,10 @@ class LedgerError(SendlineError):
 
 
 class LedgerUnavailable(LedgerError):
-    """Redis can't be reached, or did not answer in time. It is safe to try the same call again."""
+    """Redis can't be reached, or did not answer in time.
+
+    A send() may have been accepted all the same: with an idempotency key it is safe to try it again.
+    """
 
 
 class LedgerRefused(LedgerError):

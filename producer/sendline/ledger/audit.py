@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sendline.contract.status import FINAL, WAITING, Status
 from sendline.ledger.call import Call
-from sendline.ledger.keys import KEYS, account_key, message_key
+from sendline.ledger.keys import KEYS, account_key
 from sendline.ledger.limits import Limits
 from sendline.ledger.record import Flag, Record, digest, lane_of, unpack_provider_id
 from sendline.ledger.scripts import script
@@ -142,11 +142,6 @@ def sequence() -> Call[int]:
     return Call("HGET", [KEYS["meta"], "seq"], lambda reply: int(reply or 0))
 
 
-def exists(message_id: bytes) -> Call[bool]:
-    """Read whether a message has both a timer and no record."""
-    return Call("EXISTS", [message_key(message_id)], lambda reply: reply == 1)
-
-
 def line_name(line: str) -> str:
     """Return a line's name for people."""
     lane, _, route = line.partition(":")
@@ -154,19 +149,20 @@ def line_name(line: str) -> str:
 
 
 def is_indexed_rightly(found: Examined, index: bytes) -> bool:
-    """Return whether the index entry `index` names the message by its own account and provider id."""
+    """Return whether the index entry `index` is of an account and the provider id of the message."""
     record = found.record
     if record is None:
         return True  # past its retention: the entry ends by itself
-    provider_id = unpack_provider_id(record.provider_id)
-    return provider_id is not None and digest(record.account.decode(), provider_id) == index
+    provider_id = unpack_provider_id(record.provider_id) or ""
+    accounts = {record.account.decode(), *record.route.decode().split(",")}
+    return any(digest(account, provider_id) == index for account in accounts)
 
 
 def faults(found: Examined) -> list[str]:
     """Return what isn't so with one message."""
     record = found.record
     if record is None:
-        return []
+        return [] if found.timer is None else ["has a timer, and no record"]
     said = _overdue(found)
     if record.state in WAITING:
         return said + _waiting_faults(found, record)

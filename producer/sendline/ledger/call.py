@@ -1,7 +1,7 @@
 """One call to the ledger, as data: the sync and the async connection both run it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from sendline.ledger.scripts import Script
@@ -17,7 +17,8 @@ class Call(Generic[T]):
 
     target: Script | str
     """A script, or the name of a Redis command."""
-    arguments: Sequence[Argument]
+    arguments: Sequence[Argument] = field(repr=False)
+    """May hold texts and numbers: never shown."""
     read: Callable[[Any], T]
     """Turns the server's reply into what the caller wants."""
 

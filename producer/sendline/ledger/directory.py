@@ -33,6 +33,7 @@ class Directory:
                     **{k: v for k, v in account["capabilities"].items() if k in _KNOWN_CAPABILITIES}
                 ),
                 tuple(account["senders"]),
+                account.get("provider", ""),
             )
             for account in plain["accounts"]
         ]

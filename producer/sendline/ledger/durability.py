@@ -20,6 +20,11 @@ class Persistence:
         return self.appendonly == "yes" and self.appendfsync == "always"
 
 
+def ping() -> Call[None]:
+    """Reach the server, no more."""
+    return Call("PING", [], lambda _: None)
+
+
 def persistence() -> Call[Persistence]:
     """Read how the server keeps what it accepts."""
 
@@ -30,9 +35,9 @@ def persistence() -> Call[Persistence]:
     return Call("CONFIG", ["GET", "append*"], read)
 
 
-def demand(durability: str, found: Persistence) -> None:
-    """Raise LedgerRefused where the server can't keep what `durability` ("disk" or "memory") promises."""
-    if durability == "disk" and not found.on_disk:
+def demand(found: Persistence) -> None:
+    """Raise LedgerRefused where the server can't keep what durability "disk" promises."""
+    if not found.on_disk:
         raise LedgerRefused(
             f'durability is "disk", but this Redis has appendonly {found.appendonly} and appendfsync '
             f'{found.appendfsync}: set "appendonly yes" and "appendfsync always" there, or '

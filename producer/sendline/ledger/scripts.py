@@ -4,7 +4,7 @@ Keys, record fields, statuses and the table of moves stand once, in Python, and 
 prelude from there. A script is called by its SHA1, so two releases can run side by side.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
@@ -27,7 +27,7 @@ class Script:
     """One verb, ready to be called."""
 
     name: str
-    source: str
+    source: str = field(repr=False)
     sha: str
 
 

@@ -135,7 +135,7 @@ class Core:
 
     def _refresh(self) -> Plan[None]:
         if self._read_at is None and self._settings.durability != "memory":
-            durability.demand(self._settings.durability, (yield durability.persistence()))
+            durability.demand((yield durability.persistence()))
         if self._read_at is None or self._clock() - self._read_at > DIRECTORY_AGE:
             published: Directory = yield verbs.directory()
             if not published.accounts and self._stand_in is not None:

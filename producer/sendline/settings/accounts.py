@@ -47,7 +47,7 @@ class AccountSettings(BaseModel):
         default=None,
         ge=1,
         le=10_000,
-        description="Calls at the same time, in all workers. Default: from rate.",
+        description="Calls at the same time, in all workers. Default: as many as there are connections.",
     )
     on_uncertain: Literal["hold", "resend"] | None = Field(
         default=None,

@@ -36,7 +36,7 @@ _SERVICE_URL: Final = re.compile(r"(tcp|udp|sctp)://")
 class EnvironmentSource(PydanticBaseSettingsSource):
     """SENDLINE_* variables and the files that SENDLINE_*_FILE variables name."""
 
-    def get_field_value(self, field: "FieldInfo", field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+    def get_field_value(self, field: "FieldInfo", field_name: str) -> tuple[Any, str, bool]:
         """Return nothing: this source reads all fields at once."""
         return None, field_name, False
 
@@ -48,7 +48,7 @@ class EnvironmentSource(PydanticBaseSettingsSource):
 class FileSource(PydanticBaseSettingsSource):
     """The configuration file that the stronger sources name, or sendline.toml in this directory."""
 
-    def get_field_value(self, field: "FieldInfo", field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+    def get_field_value(self, field: "FieldInfo", field_name: str) -> tuple[Any, str, bool]:
         """Return nothing: this source reads all fields at once."""
         return None, field_name, False
 

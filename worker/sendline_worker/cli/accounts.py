@@ -50,7 +50,7 @@ def accounts(
     if not found.states:
         print_line("no accounts: none is configured, and no worker has published any")
     else:
-        heads = ("account", "provider", "state", "rate", "sending", *(lane.value for lane in Lane), "oldest")
+        heads = ("account", "provider", "rate", "sending", *(lane.value for lane in Lane), "oldest", "state")
         print_table(heads, [found.row(state) for state in found.states])
     unrouted = sum(line.length for line in found.lines if not line.route)
     if unrouted:
@@ -79,11 +79,11 @@ class House:
         return (
             state.name,
             self.providers.get(state.name, "?"),
-            self.state_of(state)[1],
             f"{state.rate:g}/s" if state.rate else "",
             calls,
             *(str(self._waiting(state.name, lane)) for lane in Lane),
             "" if oldest is None else spell(oldest),
+            self.state_of(state)[1],
         )
 
     def state_of(self, state: AccountState) -> tuple[str, str]:
@@ -153,7 +153,8 @@ def read_house(settings: "Settings") -> House:
         return House(
             read_pulse(ledger),
             tuple(ledger.run(account_state(name)) for name in names),
-            {name: account.provider for name, account in settings.accounts.items()},
+            {name: card.provider for name, card in published.items()}
+            | {name: account.provider for name, account in settings.accounts.items()},
             read_lines(ledger),
         )
 

@@ -28,10 +28,11 @@ class Failure(Exception):
 
     def line(self, *, as_json: bool) -> str:
         """Return it as it is printed, without a line end."""
+        field = None if self.field is None else _CONTROL.sub(" ", self.field)
         message = _CONTROL.sub(" ", self.message).strip()
         if as_json:
-            return json.dumps({"error": {"field": self.field, "message": message}})
-        return f"error: {self.field}: {message}" if self.field else f"error: {message}"
+            return json.dumps({"error": {"field": field, "message": message}})
+        return f"error: {field}: {message}" if field else f"error: {message}"
 
 
 def failure_of(error: Exception) -> Failure | None:
@@ -86,7 +87,8 @@ def _of_usage(error: Any) -> Failure:
         name = param.name if is_option else str(param.metavar or param.name).lower()
         if not error.message:
             return Failure(name, f"missing; give {param.opts[0] if is_option else name.upper()}, {see}")
-        return Failure(name, f"{error.message.rstrip('.')}; {see}")
+        problem = error.message.rstrip(".").replace("Input should be", "must be").partition(", unable")[0]
+        return Failure(name, f"{problem}; {see}")
     extra = re.search(r"unexpected extra argument\S* \((?P<words>.*)\)", error.message, re.DOTALL)
     if extra:
         return Failure(extra["words"], f"not expected by `{command}`; quote texts with spaces, or {see}")

@@ -55,8 +55,8 @@ def print_line(*words: str) -> None:
 def print_table(heads: "Sequence[str]", rows: "Iterable[Sequence[str]]") -> None:
     """Print a table without lines; without heads where they are empty."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=any(heads), header_style="dim")
-    for head in heads:
-        table.add_column(head, overflow="fold")
+    for place, head in enumerate(heads, 1):
+        table.add_column(head, overflow="fold", no_wrap=place < len(heads))  # the last one says why
     for row in rows:
         table.add_row(*(_styled(cell) for cell in row))
     screen = console()

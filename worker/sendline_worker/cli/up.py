@@ -49,6 +49,7 @@ def up(
 
     set_up_logs("up")
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)  # a shell makes its background jobs ignore it
     directory = claim_instance(settings)
     say = _quiet if json else _step
     try:

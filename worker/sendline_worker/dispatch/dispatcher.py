@@ -87,7 +87,7 @@ class Dispatcher:
         busy_at = time.monotonic()
         while time.monotonic() < end and not self._is_stopping():
             if self._room() <= 0:
-                await self._await_slot()
+                await self._await_slot(BELL)
                 continue
             lingered = time.monotonic() - busy_at >= LINGER
             claimed = await self._claim(may_sign_off=lingered, until=end)
@@ -109,10 +109,11 @@ class Dispatcher:
     def _room(self) -> int:
         return self._bounds.connections - len(self._carrying)
 
-    async def _await_slot(self) -> None:
+    async def _await_slot(self, most: float) -> None:
+        """Return when a call ends, at the latest after `most` seconds."""
         self._slot.clear()
         try:
-            async with asyncio.timeout(BELL):
+            async with asyncio.timeout(most):
                 await self._slot.wait()
         except TimeoutError:
             pass
@@ -146,7 +147,10 @@ class Dispatcher:
         return claimed
 
     async def _rest(self, claimed: work.Claimed) -> None:
-        """Sleep until something may go, or arrives."""
+        """Sleep until something may go, arrives, or, where only urgent ones have room, a call ends."""
+        if self._room() <= self._bounds.kept_for_urgent:
+            await self._await_slot(SHORT)
+            return
         pause = LINGER
         if claimed.next_at is not None:
             pause = (claimed.next_at - claimed.now) / 1_000_000

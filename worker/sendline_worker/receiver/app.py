@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from sendline.contract.errors import LedgerError
-from sendline.ledger.call import Call
+from sendline.ledger.durability import ping
 from sendline_worker.receiver.collector import Collector
 from sendline_worker.receiver.receipts import REQUEST_SECONDS, Receipts
 from sendline_worker.tokens import PATH
@@ -72,7 +72,7 @@ async def _health(request: "Request") -> JSONResponse:
     ledger: AsyncLedger = request.state.ledger
     try:
         async with asyncio.timeout(HEALTH_SECONDS):
-            await ledger.run(Call("PING", [], lambda reply: reply))
+            await ledger.run(ping())
     except (LedgerError, TimeoutError):
         return JSONResponse({"error": "the ledger does not answer"}, 503)
     return JSONResponse({"status": "ok"})

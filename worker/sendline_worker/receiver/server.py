@@ -14,6 +14,7 @@ from sendline_worker.serving import BACKLOG, BoundedProtocol, Server, listening
 from sendline_worker.tokens import CallbackUrls
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     from starlette.applications import Starlette
@@ -40,10 +41,22 @@ def serve(
     `host` and `port` are the settings' where None; `on_ready` gets the port once it listens. Raises
     ConfigurationError before anything is started.
     """
-    app = app_of(settings)
     host = settings.receiver_host if host is None else host
+    app = app_of(settings)
     with listening(host, settings.receiver_port if port is None else port) as listener:
-        Server(configuration(app), on_ready).run(sockets=[listener])
+        return _serve(app, listener, on_ready)
+
+
+def serve_on(
+    settings: "Settings", listener: "socket.socket", *, on_ready: "Callable[[int], None]" = lambda _: None
+) -> int:
+    """Do the same on a socket that listens already; close it at the end."""
+    with listener:
+        return _serve(app_of(settings), listener, on_ready)
+
+
+def _serve(app: "Starlette", listener: "socket.socket", on_ready: "Callable[[int], None]") -> int:
+    Server(configuration(app), on_ready).run(sockets=[listener])
     return 0
 
 

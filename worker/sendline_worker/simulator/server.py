@@ -53,7 +53,17 @@ def serve(options: "SimulatorOptions", *, on_ready: "Callable[[int], None]" = la
 
     Raises ConfigurationError, before anything is started, where it can't listen or can't open its log file.
     """
-    with serving.listening(options.host, options.port) as listener:
+    return serve_on(options, serving.listening(options.host, options.port), on_ready=on_ready)
+
+
+def serve_on(
+    options: "SimulatorOptions",
+    listener: "socket.socket",
+    *,
+    on_ready: "Callable[[int], None]" = lambda _: None,
+) -> int:
+    """Do the same on a socket that listens already; close it at the end."""
+    with listener:
         Server(options, on_ready).run(sockets=[listener])
     return 0
 

@@ -51,11 +51,8 @@ class Part:
         """Its process id, once started."""
         return self._process.pid
 
-    def start(self) -> int | None:
-        """Start it and wait until it is ready; return what it then says: its port, if it has one.
-
-        Raises PartFailed.
-        """
+    def start(self) -> None:
+        """Start it and wait until it is ready. Raises PartFailed."""
         self._process.start()
         self._theirs.close()
         try:
@@ -66,8 +63,6 @@ class Part:
             raise PartFailed(f"{self.name} ended before it was ready{self._where()}") from None
         if kind == "failed":
             raise PartFailed(f"{self.name}: {value}")
-        port: int | None = value
-        return port
 
     @property
     def exit_code(self) -> int | None:
@@ -117,7 +112,7 @@ def _run(
             os.dup2(file.fileno(), 2)
     set_up_logs(name)
     try:
-        code = target(*arguments, on_ready=lambda value=None: ready.send(("ready", value)))
+        code = target(*arguments, on_ready=lambda *_: ready.send(("ready", None)))
     except SendlineError as error:
         with contextlib.suppress(OSError):
             ready.send(("failed", str(error)))

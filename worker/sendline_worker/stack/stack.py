@@ -1,22 +1,24 @@
 """Starts the parts in the order in which they need each other, and ends them in the reverse."""
 
-import socket
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from pydantic import SecretStr
 
+from sendline.contract.errors import ConfigurationError
 from sendline.settings import AccountSettings, Settings
 from sendline_worker.embedded import EmbeddedServer, secret_key
 from sendline_worker.providers.registry import simulated_account
+from sendline_worker.serving import base_url, listening
 from sendline_worker.simulator.client import SimulatorClient
 from sendline_worker.stack.part import Part, PartFailed
 from sendline_worker.stack.targets import receiver, simulator, worker
 from sendline_worker.tokens import CallbackUrls
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
 SIMULATED: Final = "demo"
@@ -120,18 +122,18 @@ class Stack:
     def _start_simulator(self) -> None:
         s = self.settings
         self._say("simulator")
-        port = self._port("simulator_port", s.simulator_host, s.simulator_port)
-        part = Part("simulator", simulator, s.simulator_host, port, log=self._log("simulator"))
-        self.simulator_url = f"http://{s.simulator_host}:{self._start_part(part)}"
+        with self._listener("simulator_port", s.simulator_host, s.simulator_port) as listener:
+            self.simulator_url = base_url(listener)
+            self._start_part(Part("simulator", simulator, listener, log=self._log("simulator")))
         account = AccountSettings.model_validate(simulated_account(self.simulator_url))
         self._update(accounts={SIMULATED: account})
 
     def _start_receiver(self) -> None:
         s = self.settings
         self._say("receiver")
-        port = self._port("receiver_port", s.receiver_host, s.receiver_port)
-        part = Part("receiver", receiver, s, s.receiver_host, port, log=self._log("receiver"))
-        self.receiver_url = f"http://{s.receiver_host}:{self._start_part(part)}"
+        with self._listener("receiver_port", s.receiver_host, s.receiver_port) as listener:
+            self.receiver_url = base_url(listener)
+            self._start_part(Part("receiver", receiver, s, listener, log=self._log("receiver")))
         if s.public_url is None and self.simulates:
             self._update(public_url=self.receiver_url)
 
@@ -141,15 +143,18 @@ class Stack:
         with SimulatorClient(url) as client:
             client.settings(callback_url=CallbackUrls(s.public_url, s.secret_key).account_url(SIMULATED))
 
-    def _start_part(self, part: Part) -> int | None:
+    def _start_part(self, part: Part) -> None:
         self._parts.append(part)
-        return part.start()
+        part.start()
 
-    def _port(self, name: str, host: str, port: int) -> int:
-        """Return the port to ask for: the default one gives way to any free one (0) where it is taken."""
-        if name in self.settings.model_fields_set or _is_free(host, port):
-            return port
-        return 0
+    def _listener(self, name: str, host: str, port: int) -> "socket.socket":
+        """Return a listening socket. The default port gives way to any free one where it is taken."""
+        if name in self.settings.model_fields_set:
+            return listening(host, port)
+        try:
+            return listening(host, port)
+        except ConfigurationError:
+            return listening(host, 0)
 
     def _log(self, name: str) -> Path | None:
         return self._logs / f"{name}.log" if self._logs else None
@@ -163,11 +168,3 @@ def wait_while_healthy(stack: Stack, *, poll: float = 0.2) -> None:
     while (failed := stack.failed()) is None:
         time.sleep(poll)
     raise PartFailed(f"{failed} ended by itself")
-
-
-def _is_free(host: str, port: int) -> bool:
-    try:
-        with closing(socket.create_server((host, port))):
-            return True
-    except OSError:
-        return False

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import socket
+
     from sendline.settings import Settings
 
 Ready = Callable[..., None]
@@ -16,16 +18,16 @@ def worker(settings: "Settings", *, on_ready: Ready) -> int:
     return run_worker(settings, on_ready=on_ready)
 
 
-def receiver(settings: "Settings", host: str, port: int, *, on_ready: Ready) -> int:
+def receiver(settings: "Settings", listener: "socket.socket", *, on_ready: Ready) -> int:
     """Run the receiver."""
-    from sendline_worker.receiver.server import serve
+    from sendline_worker.receiver.server import serve_on
 
-    return serve(settings, host=host, port=port, on_ready=on_ready)
+    return serve_on(settings, listener, on_ready=on_ready)
 
 
-def simulator(host: str, port: int, *, on_ready: Ready) -> int:
+def simulator(listener: "socket.socket", *, on_ready: Ready) -> int:
     """Run the simulator."""
     from sendline_worker.simulator.options import SimulatorOptions
-    from sendline_worker.simulator.server import serve
+    from sendline_worker.simulator.server import serve_on
 
-    return serve(SimulatorOptions(host=host, port=port), on_ready=on_ready)
+    return serve_on(SimulatorOptions(), listener, on_ready=on_ready)

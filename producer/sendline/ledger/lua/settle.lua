@@ -5,7 +5,8 @@
 --   deadline ms, provider id (''), digest of account and provider id (''), code, reason,
 --   account effect ('', 'open', 'pause', 'stop'), ms of pause
 -- Returns for each 'settled'; 'again' (settled before by this token); 'learned' (only the provider's id was
--- new: a receipt came first); 'dead' (the claim is no longer this one: nothing changed); 'unknown'.
+-- new: a receipt came first, or the claim was judged dead); 'dead' (the claim is no longer this one: nothing
+-- changed); 'unknown'.
 
 -- What waited for the account to work again may go now.
 local function release(name)
@@ -57,6 +58,17 @@ local function give_back(id, r, s)
   save(id, r)
 end
 
+-- What comes too late still tells the provider's id, by which receipts find the message.
+local function learn(id, r, s)
+  if s[7] == '' or r[F.provider_id] ~= '' then
+    return false
+  end
+  index(id, r, s[7], s[8])
+  redis.call('SET', K.message .. id, cmsgpack.pack(r), 'KEEPTTL')
+  unpark(id, r, s[8])
+  return true
+end
+
 local function settle(s)
   local id, token, target = s[1], s[2], s[3]
   local r = load(id)
@@ -65,16 +77,11 @@ local function settle(s)
   end
   if r[F.claim] ~= token then
     redis.call('HINCRBY', K.meta, 'dead', 1)
-    return 'dead'
+    local judged = r[F.claim] == 0 and r[F.attempts] > 0
+    return judged and learn(id, r, s) and 'learned' or 'dead'
   end
   if r[F.status] ~= S.SENDING then
-    if s[7] ~= '' and r[F.provider_id] == '' then
-      index(id, r, s[7], s[8])
-      redis.call('SET', K.message .. id, cmsgpack.pack(r), 'KEEPTTL')
-      unpark(id, r, s[8])
-      return 'learned'
-    end
-    return 'again'
+    return learn(id, r, s) and 'learned' or 'again'
   end
   affect(r[F.account], s[11], s[12], s[10])
   if target == S.CREATED or target == S.RETRYING then

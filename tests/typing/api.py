@@ -1,0 +1,146 @@
+"""How the public API is used: type-checked by mypy and pyright, never run."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import assert_type
+
+from sendline import (
+    AsyncProducer,
+    ErrorCode,
+    Event,
+    EventsLost,
+    IdempotencyConflict,
+    InvalidMessage,
+    Lane,
+    LedgerError,
+    LedgerRefused,
+    LedgerUnavailable,
+    Message,
+    NotFinal,
+    OnUncertain,
+    PartlyAccepted,
+    Producer,
+    SendlineError,
+    Status,
+    TimelineEntry,
+)
+from sendline.settings import Settings
+
+
+def make() -> Producer:
+    """All ways to make a producer."""
+    Producer()
+    Producer("redis://localhost:6379/0")
+    Producer(redis_url="redis://localhost:6379/0")
+    return Producer(settings=Settings.load("sendline.toml", durability="memory"))
+
+
+def send(producer: Producer) -> Message:
+    """All arguments of send()."""
+    producer.send("+13115552367", "Hello", "+13115552368")
+    producer.send(
+        to="+13115552367", text="Hello", lane=Lane.URGENT, valid_for=60, on_uncertain=OnUncertain.HOLD
+    )
+    return producer.send(
+        to="+13115552367",
+        text=None,
+        sender=None,
+        account="main",
+        lane="bulk",
+        idempotency_key="order-7",
+        not_before=datetime.now(UTC) + timedelta(hours=1),
+        valid_for=timedelta(minutes=5),
+        on_uncertain="resend",
+        callback_url="https://a.example/status",
+        metadata={"order": "7"},
+    )
+
+
+def send_many(producer: Producer) -> list[Message]:
+    """Mappings of send()'s arguments, listed or generated."""
+    producer.send_many([{"to": "+13115552367", "text": "Hello", "lane": Lane.BULK, "metadata": {"a": "b"}}])
+    return producer.send_many(
+        {"to": f"+1311555{n:04}", "text": "Hello", "valid_for": 60.5} for n in range(10)
+    )
+
+
+def follow(producer: Producer, message: Message) -> None:
+    """What can be asked of a message."""
+    assert_type(producer.get(message.id), Message)
+    assert_type(producer.wait(message.id, timeout=0.5), Message)
+    assert_type(producer.cancel(message.id), Message)
+    assert_type(producer.counts(), dict[str, int])
+    assert_type(producer.events(), Iterator[Event])
+    for event in producer.events(after=7, timeout=1.5):
+        assert_type(event.seq, int)
+        assert_type(event.status, Status)
+        assert_type(event.code, ErrorCode | str | None)
+
+
+def read(message: Message) -> None:
+    """The fields of a message."""
+    assert_type(message.status, Status)
+    assert_type(message.lane, Lane)
+    assert_type(message.route, tuple[str, ...])
+    assert_type(message.provider_id, str | None)
+    assert_type(message.created_at, datetime)
+    assert_type(message.due_at, datetime | None)
+    assert_type(message.timeline, tuple[TimelineEntry, ...])
+    assert_type(message.final, bool)
+    assert_type(message.metadata, dict[str, str])
+    if message.status is Status.FAILED and message.error is ErrorCode.BLOCKED:
+        message.to_dict()
+
+
+def fail(producer: Producer) -> str:
+    """The errors and what they carry."""
+    try:
+        producer.send_many([])
+    except InvalidMessage as error:
+        return error.field + error.problem
+    except IdempotencyConflict as error:
+        return error.message_id
+    except PartlyAccepted as error:
+        return f"{assert_type(error.accepted, list[Message])} of {error.total}"
+    except NotFinal as error:
+        return error.message.id
+    except EventsLost as error:
+        return f"{error.after} {error.first}"
+    except (LedgerUnavailable, LedgerRefused) as error:
+        return str(assert_type(error, LedgerUnavailable | LedgerRefused))
+    except LedgerError as error:
+        return str(error)
+    except SendlineError as error:
+        return str(error)
+    return ""
+
+
+def close() -> None:
+    """A producer is a context manager that knows its own type."""
+    with make() as producer:
+        assert_type(producer, Producer)
+    producer.close()
+
+
+async def awaited() -> None:
+    """The same verbs, awaited."""
+    async with AsyncProducer(redis_url="redis://localhost:6379/0") as producer:
+        assert_type(producer, AsyncProducer)
+        message = await producer.send(to="+13115552367", text="Hello", lane="urgent", account=None)
+        assert_type(await producer.send_many([{"to": "+13115552367", "text": "Hello"}]), list[Message])
+        assert_type(await producer.get(message.id), Message)
+        assert_type(await producer.wait(message.id), Message)
+        assert_type(await producer.cancel(message.id), Message)
+        assert_type(await producer.counts(), dict[str, int])
+        assert_type(producer.events(), AsyncIterator[Event])
+        async for event in producer.events(after=0, timeout=1):
+            assert_type(event, Event)
+    await producer.close()
+
+
+def wrong(producer: Producer) -> None:
+    """What the types refuse; each ignore is needed, or the checkers complain."""
+    producer.send(12)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    producer.send("+13115552367", colour="red")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    producer.send_many([{"to": 12}])  # type: ignore[typeddict-item]  # pyright: ignore[reportArgumentType]
+    producer.get(7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,255 @@
+"""The dispatcher in one process, on a real ledger and real HTTP to the simulator."""
+
+import asyncio
+import itertools
+import logging
+import time
+from dataclasses import dataclass, field
+
+import pytest
+
+from sendline import Producer, Status
+from sendline.ledger import work
+from sendline.ledger.connection import AsyncLedger
+from sendline.ledger.limits import Limits
+from sendline.settings import AccountSettings, Settings
+from sendline_worker.accounts import directory_json, directory_of, load_accounts
+from sendline_worker.dispatch.attempt import Carrier
+from sendline_worker.dispatch.dispatcher import Bounds, Dispatcher
+from sendline_worker.dispatch.policy import RetryPolicy
+from sendline_worker.dispatch.settler import Settler
+from sendline_worker.providers.registry import simulated_account
+from sendline_worker.simulator import SimulatorClient, SimulatorOptions, running
+from sendline_worker.tokens import CallbackUrls
+from sendline_worker.wire import Wire
+
+WAKE = work.Wake("wakes", b"envelope")
+NUMBERS = (f"+1311555{number:04d}" for number in itertools.count())
+
+
+@pytest.fixture(scope="module")
+def provider():
+    with running(SimulatorOptions(port=0)) as url, SimulatorClient(url) as client:
+        client.url = url
+        yield client
+
+
+@pytest.fixture
+def simulator(provider):
+    provider.reset()
+    return provider
+
+
+@dataclass
+class Stage:
+    """One dispatcher with all it stands on."""
+
+    settings: Settings
+    stopping: list[bool] = field(default_factory=list)
+
+    async def play(self, script, *, connections=20, lease=90.0):
+        """Run `script(dispatcher, ledger, settler)` with everything open, and close it all."""
+        accounts = load_accounts(self.settings)
+        limits = Limits.of(self.settings)
+        ledger = AsyncLedger(self.settings.redis_url.get_secret_value())
+        wire = Wire(connections=connections, total=self.settings.call_timeout)
+        settler = Settler(ledger, limits)
+        settling = asyncio.create_task(settler.run())
+        dispatcher = Dispatcher(
+            name=f"test-{time.monotonic_ns()}",
+            ledger=ledger,
+            limits=limits,
+            carrier=Carrier(accounts, wire, CallbackUrls(None, ())),
+            settler=settler,
+            policy=RetryPolicy.of(self.settings),
+            bounds=Bounds(connections, lease),
+            is_stopping=lambda: bool(self.stopping),
+        )
+        published = [account.limits for account in accounts.values()]
+        directory = directory_json(directory_of(accounts, self.settings))
+        await ledger.run(work.configure(limits, directory, WAKE, published))
+        try:
+            return await script(dispatcher, ledger, settler)
+        finally:
+            await dispatcher.drain(10)
+            await settler.flush(5)
+            settling.cancel()
+            await asyncio.gather(settling, return_exceptions=True)
+            await wire.aclose()
+            await ledger.aclose()
+
+
+@pytest.fixture
+def stage(redis_url, simulator):
+    account = AccountSettings.model_validate({**simulated_account(simulator.url), "rate": 1000})
+    return Stage(
+        Settings(redis_url=redis_url, retry_base=0.2, call_timeout=1.0).model_copy(
+            update={"accounts": {"demo": account}}
+        )
+    )
+
+
+@pytest.fixture
+def producer(stage):
+    with Producer(settings=stage.settings) as made:
+        yield made
+
+
+def send(producer, count, **fields):
+    return producer.send_many([{"to": next(NUMBERS), "text": "Hello", **fields} for _ in range(count)])
+
+
+async def until(condition, timeout=10):
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "not in time"
+        await asyncio.sleep(0.01)
+
+
+def test_it_sends_what_waits_and_signs_off_when_nothing_is_left(stage, producer, simulator):
+    async def script(dispatcher, _ledger, settler):
+        send(producer, 50)
+        began = time.monotonic()
+        await dispatcher.run(30)
+        assert time.monotonic() - began < 10, "it did not stay for its whole slice"
+        await dispatcher.drain(5)
+        assert await settler.flush(5)
+
+    asyncio.run(stage.play(script))
+    assert producer.counts()["sent"] == 50
+    assert (simulator.summary().accepted, simulator.summary().accepted_twice) == (50, 0)
+
+
+def test_a_message_that_arrives_while_it_rests_goes_at_once(stage, producer, simulator):
+    async def script(dispatcher, _ledger, _settler):
+        slice_ = asyncio.create_task(dispatcher.run(10))
+        await asyncio.sleep(0.3)
+        at = time.time()
+        send(producer, 1)
+        await until(lambda: simulator.summary().received == 1)
+        stage.stopping.append(True)
+        await slice_
+        return at
+
+    at = asyncio.run(stage.play(script))
+    assert simulator.log()[0].at - at < 0.25, "the bell rang: it did not sleep through"
+
+
+def test_calls_that_hang_do_not_hold_up_the_rest(stage, producer, simulator):
+    async def script(dispatcher, _ledger, _settler):
+        simulator.behave("hang", count=5)
+        send(producer, 5)
+        slice_ = asyncio.create_task(dispatcher.run(10))
+        await until(lambda: simulator.summary().received == 5)
+        send(producer, 20)
+        await until(lambda: producer.counts()["sent"] == 20, timeout=0.9)
+        stage.stopping.append(True)
+        await slice_
+
+    asyncio.run(stage.play(script))
+
+
+def test_urgent_messages_have_connections_that_bulk_cannot_take(stage, producer, simulator):
+    async def script(dispatcher, _ledger, _settler):
+        simulator.behave("hang", count=18)
+        send(producer, 30, lane="bulk")
+        slice_ = asyncio.create_task(dispatcher.run(10))
+        await until(lambda: simulator.summary().received == 18)
+        send(producer, 1, lane="urgent")
+        await until(lambda: producer.counts()["sent"] == 1, timeout=0.8)
+        stage.stopping.append(True)
+        await slice_
+
+    asyncio.run(stage.play(script, connections=20))
+
+
+def test_what_never_left_the_machine_is_tried_again_and_not_uncertain(stage, producer):
+    account = stage.settings.accounts["demo"]
+    options = {**account.options, "base_url": "http://127.0.0.1:9"}
+    dead = account.model_copy(update={"options": options})
+    stage.settings = stage.settings.model_copy(update={"accounts": {"demo": dead}, "max_attempts": 1})
+
+    async def script(dispatcher, _ledger, settler):
+        [message] = send(producer, 1)
+        slice_ = asyncio.create_task(dispatcher.run(10))
+        await until(lambda: producer.get(message.id).final)
+        stage.stopping.append(True)
+        await slice_
+        await settler.flush(1)
+        return producer.get(message.id)
+
+    message = asyncio.run(stage.play(script))
+    assert (message.status, message.error) == (Status.FAILED, "attempts_exhausted")
+    assert Status.UNCERTAIN not in [entry.status for entry in message.timeline]
+
+
+def test_a_stopping_worker_hands_back_what_it_has_not_begun(stage, producer, simulator):
+    async def script(dispatcher, ledger, settler):
+        send(producer, 5)
+        request = work.ClaimRequest("other", 1, 5, 5, 90, 2, 3, may_sign_off=False)
+        claimed = await ledger.run(work.claim(Limits.of(stage.settings), request))
+        stage.stopping.append(True)
+        for claim in claimed.claims:
+            dispatcher._start(claim, time.monotonic())
+        await dispatcher.drain(5)
+        await settler.flush(5)
+        return [claim.message_id for claim in claimed.claims]
+
+    asyncio.run(stage.play(script))
+    counts = producer.counts()
+    assert (counts["created"], counts["sending"]) == (5, 0)
+    assert simulator.summary().received == 0
+
+
+def test_a_claim_that_grew_old_is_handed_back_unsent(stage, producer, simulator):
+    async def script(dispatcher, ledger, settler):
+        send(producer, 1)
+        request = work.ClaimRequest("other", 1, 5, 5, 90, 2, 3, may_sign_off=False)
+        claimed = await ledger.run(work.claim(Limits.of(stage.settings), request))
+        dispatcher._start(claimed.claims[0], time.monotonic() - 1.5)
+        await dispatcher.drain(5)
+        await settler.flush(5)
+
+    asyncio.run(stage.play(script))
+    assert producer.counts()["created"] == 1
+    assert simulator.summary().received == 0
+
+
+def test_an_account_that_this_worker_does_not_have_is_stopped_not_spun_on(stage, producer):
+    async def script(dispatcher, ledger, _settler):
+        known = await ledger.run(
+            work.configure(
+                Limits(),
+                '{"accounts":[{"name":"elsewhere","capabilities":{},"senders":[]}],"routes":[]}',
+                WAKE,
+                [work.AccountLimits("elsewhere", 100, 1, None, None)],
+            )
+        )
+        assert known == 1
+        message = producer.send(to=next(NUMBERS), text="Hello", sender="+13115552368", account="elsewhere")
+        await dispatcher.run(1)
+        await dispatcher.drain(1)
+        return message.id
+
+    message_id = asyncio.run(stage.play(script))
+    message = producer.get(message_id)
+    assert (message.status, message.error) == (Status.RETRYING, "account_stopped")
+    assert len(message.timeline) <= 3, "it was tried once"
+
+
+def test_nothing_private_reaches_the_log(stage, producer, simulator, caplog):
+    async def script(dispatcher, _ledger, _settler):
+        with caplog.at_level(logging.DEBUG):
+            simulator.behave("error", count=1)
+            producer.send(to="+13115556789", text="Secret code 271828")
+            simulator.behave("refused", count=1)
+            producer.send(to="+13115556789", text="Secret code 271828")
+            slice_ = asyncio.create_task(dispatcher.run(10))
+            await until(lambda: simulator.summary().received == 2)
+            stage.stopping.append(True)
+            await slice_
+
+    asyncio.run(stage.play(script))
+    assert "uncertain" in caplog.text or "perhaps_accepted" in caplog.text
+    for private in ("3115556789", "271828", "Secret code", "3115552368", "simulated"):
+        assert private not in caplog.text

@@ -1,0 +1,287 @@
+"""Why a message waits, as people are told: a table of what stands in its way, and what is said first."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from sendline.contract.lane import Lane
+from sendline.contract.message import Message, TimelineEntry, instant
+from sendline.contract.status import Status
+from sendline.ledger.standing import (
+    AccountState,
+    Line,
+    Pulse,
+    Standing,
+    read_lines,
+    read_pulse,
+    read_standing,
+)
+from sendline_worker.waiting import explain, spell
+
+NOW_MS = 1_700_000_000_000
+NOW = instant(NOW_MS)
+WORKING = Pulse(now=NOW_MS * 1000, configured=True, ticking=True, awake=1, wakes=0)
+MAIN = AccountState("main", interval=250_000)
+SPARE = AccountState("spare", interval=1000)
+
+
+def after(seconds):
+    return NOW + timedelta(seconds=seconds)
+
+
+CREATED = Message(
+    id="0199a1b2-0000-7000-8000-000000000000",
+    status=Status.CREATED,
+    to="+13115552367",
+    sender=None,
+    lane=Lane.NORMAL,
+    account=None,
+    route=("main",),
+    created_at=after(-5),
+    expires_at=after(3600),
+    due_at=None,
+    attempts=0,
+    segments=1,
+    provider_id=None,
+    error=None,
+    text="Hello",
+    on_uncertain=None,
+    cancel_requested=False,
+    callback_url=None,
+    metadata={},
+    timeline=(TimelineEntry(after(-5), Status.CREATED),),
+)
+
+
+def moved(status, seconds=-1.0, code=None, reason="", **fields):
+    entry = TimelineEntry(after(seconds), status, code, reason)
+    changed = {"account": "main", "attempts": 1, "error": code} | fields
+    return replace(CREATED, status=status, timeline=(*CREATED.timeline, entry), **changed)
+
+
+def in_line(*accounts, ahead=0, pulse=WORKING, ready_in=0.0):
+    line = Line(Lane.NORMAL, "main", 9, pulse.now + round(ready_in * 1_000_000))
+    return Standing(pulse, accounts or (MAIN,), line, ahead)
+
+
+def timed(pulse=WORKING, timer_in=60.0):
+    return Standing(pulse, (MAIN,), timer_at=NOW_MS + round(timer_in * 1000))
+
+
+RETRYING = moved(Status.RETRYING, code="unavailable", reason="no connection within 5 s", due_at=after(12))
+THROTTLED = moved(Status.RETRYING, code="throttled", reason="429", attempts=0)
+UNCERTAIN = moved(Status.UNCERTAIN, code="perhaps_accepted", due_at=after(7200))
+STOPPED = replace(MAIN, stopped="401: the key is not accepted", paused_until=NOW_MS + 40_000)
+PAUSED = replace(MAIN, paused_until=NOW_MS + 1500, cause="429: slow down")
+NOBODY = replace(WORKING, ticking=False, awake=0)
+NEVER = replace(NOBODY, configured=False)
+
+TABLE = [
+    (
+        "scheduled",
+        replace(CREATED, due_at=after(10_800)),
+        timed(),
+        "not sent before 2023-11-15T01:13:20.000Z, which is in 3 h",
+    ),
+    ("retrying", RETRYING, timed(), "Attempt 2 of 5 is due in 12 s."),
+    ("retrying: why", RETRYING, timed(), "Last time: unavailable: no connection within 5 s."),
+    (
+        "due just now",
+        replace(RETRYING, due_at=after(-0.5)),
+        timed(),
+        "Its time came 500 ms ago: the next tick",
+    ),
+    ("due, nobody ticks", replace(RETRYING, due_at=after(-9)), timed(NOBODY), "No worker is running"),
+    ("validity over", replace(CREATED, expires_at=after(-1)), in_line(), "Its validity has ended"),
+    ("no worker ever", CREATED, in_line(pulse=NEVER), "No worker has run on this ledger yet: start"),
+    ("no worker now", CREATED, in_line(pulse=NOBODY), "No worker is running: start `sendline worker`"),
+    ("no route", replace(CREATED, route=()), in_line(), "No account was known when it was accepted"),
+    ("no route, no worker", replace(CREATED, route=()), in_line(pulse=NEVER), "No worker has run"),
+    (
+        "unknown account",
+        CREATED,
+        in_line(AccountState("main")),
+        "Account main is not configured on the workers.",
+    ),
+    (
+        "stopped",
+        CREATED,
+        in_line(STOPPED),
+        "Account main is stopped, and tried again in 40 s: 401: the key is not accepted.",
+    ),
+    (
+        "stopped, tried again",
+        CREATED,
+        in_line(replace(STOPPED, paused_until=0)),
+        "It may go, and is claimed next.",
+    ),
+    ("paused", CREATED, in_line(PAUSED), "Account main is paused for 1.5 s more: 429: slow down."),
+    ("throttled before", THROTTLED, in_line(PAUSED), "Last time: throttled: 429."),
+    (
+        "first stopped, second paused",
+        replace(CREATED, route=("main", "spare")),
+        in_line(STOPPED, replace(PAUSED, name="spare")),
+        "Account spare is paused",
+    ),
+    (
+        "first paused: not the second",
+        replace(CREATED, route=("main", "spare")),
+        in_line(PAUSED, SPARE),
+        "Account main is paused",
+    ),
+    (
+        "all calls under way",
+        CREATED,
+        in_line(replace(MAIN, in_flight=5, flying=5)),
+        "all of its 5 calls under way",
+    ),
+    (
+        "rate",
+        CREATED,
+        in_line(ahead=12),
+        "Account main sends 4 a second: its turn comes in 3 s at the earliest.",
+    ),
+    (
+        "rate used up",
+        CREATED,
+        in_line(replace(MAIN, tat=NOW_MS * 1000 + 500_000)),
+        "its turn comes in 500 ms",
+    ),
+    ("far back", CREATED, in_line(ahead=None), "Account main sends 4 a second."),
+    ("far back: where", CREATED, in_line(ahead=None), "far back in the normal line of main: 9 wait there."),
+    ("place", CREATED, in_line(ahead=1), "1 message stands before it in the normal line of main."),
+    (
+        "place of a route",
+        replace(CREATED, route=("main", "spare")),
+        in_line(ahead=2),
+        "2 messages stand before it in the normal line of main or spare.",
+    ),
+    ("head", CREATED, in_line(), "It stands at the head of the normal line of main."),
+    (
+        "nobody claims",
+        CREATED,
+        in_line(pulse=replace(WORKING, awake=0, wakes=3), ready_in=-9),
+        "none of its processes claims (3 wakes wait to be taken)",
+    ),
+    ("woken just now", CREATED, in_line(pulse=replace(WORKING, awake=0), ready_in=-1), "is claimed next"),
+    ("expires", CREATED, in_line(), "It expires at 2023-11-14T23:13:20.000Z."),
+    (
+        "sending",
+        moved(Status.SENDING),
+        timed(),
+        "claimed it 1 s ago and calls the provider through account main.",
+    ),
+    (
+        "sending: lease",
+        moved(Status.SENDING),
+        timed(),
+        "If no outcome comes within 1 min, its fate counts as uncertain.",
+    ),
+    ("sending: dead", moved(Status.SENDING), timed(timer_in=-4), "Its claim ended 4 s ago: its worker died"),
+    ("sending: dead, no worker", moved(Status.SENDING), timed(NOBODY, -4), "No worker is running"),
+    ("cancel asked", moved(Status.SENDING, cancel_requested=True), timed(), "Its cancellation was asked for"),
+]
+
+
+@pytest.mark.parametrize(
+    ("message", "standing", "said"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE]
+)
+def test_what_stands_in_its_way_is_said(message, standing, said):
+    assert said in "\n".join(explain(message, standing, 5))
+
+
+@pytest.mark.parametrize("status", [Status.SENT, Status.UNCERTAIN])
+def test_news_that_is_awaited_is_said_with_its_end(status):
+    far = instant(4_000_000_000_000)
+    standing = Standing(replace(WORKING, now=round(far.timestamp() * 1_000_000) - 7200 * 1_000_000))
+    [line] = explain(moved(status, due_at=far), standing, 5)
+    assert "2 h" in line
+
+
+@pytest.mark.parametrize(
+    "status", sorted(set(Status) - {"created", "sending", "retrying", "sent", "uncertain"})
+)
+def test_a_final_message_waits_for_nothing(status):
+    assert explain(moved(status), in_line(), 5) == []
+
+
+def test_sent_is_final_where_nothing_is_reported():
+    assert explain(moved(Status.SENT, due_at=after(-1)), in_line(), 5) == []
+
+
+def test_nobody_is_said_once_and_first():
+    said = explain(CREATED, in_line(STOPPED, pulse=NOBODY), 5)
+    assert said[0].startswith("No worker is running")
+    assert sum("No worker" in line for line in said) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-1, "0 ms"),
+        (0.08, "80 ms"),
+        (1.5, "1.5 s"),
+        (9, "9 s"),
+        (12.4, "12 s"),
+        (60, "1 min"),
+        (200, "3 min 20 s"),
+        (3600, "1 h"),
+        (7501, "2 h 5 min"),
+        (86400, "1 day"),
+        (3 * 86400 + 3600, "3 days 1 h"),
+    ],
+)
+def test_lengths_of_time_are_spelled_for_people(seconds, text):
+    assert spell(seconds) == text
+
+
+def test_the_standing_is_read_from_the_ledger(ledger, world):
+    world.configure("main", "spare", rate=4, burst=1, in_flight=7)
+    first, second = world.accept(), world.accept()
+    scheduled = world.accept(delay=60)
+    standing = read_standing(ledger, world.get(second))
+    assert (standing.ahead, standing.line.length, standing.line.lane) == (1, 2, Lane.NORMAL)
+    assert standing.line.ready_at == world.clock.us
+    assert [(a.name, a.rate, a.in_flight, a.flying) for a in standing.accounts] == [("main", 4, 7, 0)]
+    assert standing.pulse.configured
+    assert not standing.pulse.ticking
+    assert read_standing(ledger, world.get(first)).ahead == 0
+    later = read_standing(ledger, world.get(scheduled))
+    assert (later.line, later.timer_at) == (None, world.clock.ms + 60_000)
+
+
+def test_an_account_that_is_stopped_is_read_with_its_cause(ledger, world):
+    world.configure("main", rate=4, burst=1)
+    message_id = world.accept()
+    world.settle(
+        world.claim_one(), Status.RETRYING, delay=-1, counted=False, effect="stop", pause=60, reason="401"
+    )
+    [state] = read_standing(ledger, world.get(message_id)).accounts
+    assert (state.stopped, state.paused_until) == ("401", world.clock.ms + 60_000)
+    assert state.tat == world.clock.us + 250_000
+
+
+def test_the_pulse_tells_who_works(ledger, world):
+    assert not read_pulse(ledger).configured
+    world.configure("main")
+    world.accept()
+    assert read_pulse(ledger).wakes == 1
+    world.tick()
+    assert read_pulse(ledger).ticking
+
+
+def test_lines_are_read_with_their_heads(ledger, world):
+    world.configure("main", "spare")
+    since = world.get(world.accept()).created_at
+    world.clock.advance(5)
+    world.accept()
+    world.accept("main,spare", lane="bulk")
+    world.accept("", lane="urgent")
+    found = {(line.lane, line.route): (line.length, line.since) for line in read_lines(ledger)}
+    later = since + timedelta(seconds=5)
+    assert found == {
+        (Lane.NORMAL, "main"): (2, since),
+        (Lane.BULK, "main,spare"): (1, later),
+        (Lane.URGENT, ""): (1, later),
+    }
