@@ -96,8 +96,11 @@ def test_a_child_that_is_killed_is_replaced_and_sending_goes_on(own_stack):
 
 def test_a_worker_without_accounts_refuses_to_start(tmp_path):
     settings = quick_settings()
+    part = Part("worker", worker, settings, log=tmp_path / "worker.log")
+    part.begin()
     with pytest.raises(PartFailed, match="accounts: none configured"):
-        Part("worker", worker, settings, log=tmp_path / "worker.log").start()
+        part.await_ready()
+    part.end()
 
 
 def test_a_message_sent_before_any_worker_is_sent_once_one_starts(own_stack):

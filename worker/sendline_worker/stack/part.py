@@ -51,10 +51,13 @@ class Part:
         """Its process id, once started."""
         return self._process.pid
 
-    def start(self) -> None:
-        """Start it and wait until it is ready. Raises PartFailed."""
+    def begin(self) -> None:
+        """Start its process, without waiting."""
         self._process.start()
         self._theirs.close()
+
+    def await_ready(self) -> None:
+        """Wait until it is ready. Raises PartFailed."""
         try:
             if not self._ready.poll(START):
                 raise PartFailed(f"{self.name} was not ready within {START:g} s{self._where()}")

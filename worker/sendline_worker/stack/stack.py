@@ -12,7 +12,6 @@ from sendline.settings import AccountSettings, Settings
 from sendline_worker.embedded import EmbeddedServer, secret_key
 from sendline_worker.providers.registry import simulated_account
 from sendline_worker.serving import base_url, listening
-from sendline_worker.simulator.client import SimulatorClient
 from sendline_worker.stack.part import Part, PartFailed
 from sendline_worker.stack.targets import receiver, simulator, worker
 from sendline_worker.tokens import CallbackUrls
@@ -82,8 +81,10 @@ class Stack:
 
     def start_worker(self) -> None:
         """Start the worker, also once more after it has ended."""
-        self._parts = [part for part in self._parts if part.name != "worker"]
-        self._start_part(Part("worker", worker, self.settings, log=self._log("worker")))
+        part = self._worker()
+        self._parts = [*(each for each in self._parts if each.name != part.name), part]
+        part.begin()
+        part.await_ready()
 
     def failed(self) -> str | None:
         """Return the name of a part that ended by itself, or None."""
@@ -104,48 +105,42 @@ class Stack:
 
     def _start(self) -> None:
         s = self.settings
-        simulates = not s.accounts
         if s.redis_url is None:
             self._say("embedded server")
             self._server = self._exits.enter_context(EmbeddedServer(self.directory, s.durability))
             self._update(redis_url=SecretStr(self._server.url))
         if not s.secret_key:
             self._update(secret_key=(secret_key(self.directory),))
-        if simulates:
-            self._start_simulator()
-        self._start_receiver()
-        if self.simulator_url:
-            self._connect_simulator(self.simulator_url)
-        self._say("worker")
-        self.start_worker()
+        with ExitStack() as listeners:
+            parts = [*self._http_parts(listeners), self._worker()]
+            for part in parts:
+                self._say(part.name)
+                self._parts.append(part)
+                part.begin()
+            for part in parts:
+                part.await_ready()
 
-    def _start_simulator(self) -> None:
+    def _http_parts(self, listeners: ExitStack) -> list[Part]:
+        """Return the simulator, if it is needed, and the receiver; they know each other's URLs from here."""
         s = self.settings
-        self._say("simulator")
-        with self._listener("simulator_port", s.simulator_host, s.simulator_port) as listener:
-            self.simulator_url = base_url(listener)
-            self._start_part(Part("simulator", simulator, listener, log=self._log("simulator")))
-        account = AccountSettings.model_validate(simulated_account(self.simulator_url))
-        self._update(accounts={SIMULATED: account})
+        receives = listeners.enter_context(self._listener("receiver_port", s.receiver_host, s.receiver_port))
+        self.receiver_url = base_url(receives)
+        parts = []
+        if not s.accounts:
+            simulates = listeners.enter_context(
+                self._listener("simulator_port", s.simulator_host, s.simulator_port)
+            )
+            self.simulator_url = base_url(simulates)
+            account = AccountSettings.model_validate(simulated_account(self.simulator_url))
+            self._update(accounts={SIMULATED: account}, public_url=self.receiver_url)
+            # What a user enters in the account's profile at a real provider
+            callback_url = CallbackUrls(self.receiver_url, self.settings.secret_key).account_url(SIMULATED)
+            parts.append(Part("simulator", simulator, simulates, callback_url, log=self._log("simulator")))
+        parts.append(Part("receiver", receiver, self.settings, receives, log=self._log("receiver")))
+        return parts
 
-    def _start_receiver(self) -> None:
-        s = self.settings
-        self._say("receiver")
-        with self._listener("receiver_port", s.receiver_host, s.receiver_port) as listener:
-            self.receiver_url = base_url(listener)
-            self._start_part(Part("receiver", receiver, s, listener, log=self._log("receiver")))
-        if s.public_url is None and self.simulates:
-            self._update(public_url=self.receiver_url)
-
-    def _connect_simulator(self, url: str) -> None:
-        """Enter our URL into the simulated provider's profile, as a user does at a real one."""
-        s = self.settings
-        with SimulatorClient(url) as client:
-            client.settings(callback_url=CallbackUrls(s.public_url, s.secret_key).account_url(SIMULATED))
-
-    def _start_part(self, part: Part) -> None:
-        self._parts.append(part)
-        part.start()
+    def _worker(self) -> Part:
+        return Part("worker", worker, self.settings, log=self._log("worker"))
 
     def _listener(self, name: str, host: str, port: int) -> "socket.socket":
         """Return a listening socket. The default port gives way to any free one where it is taken."""

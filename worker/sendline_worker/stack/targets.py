@@ -25,9 +25,9 @@ def receiver(settings: "Settings", listener: "socket.socket", *, on_ready: Ready
     return serve_on(settings, listener, on_ready=on_ready)
 
 
-def simulator(listener: "socket.socket", *, on_ready: Ready) -> int:
+def simulator(listener: "socket.socket", callback_url: str | None, *, on_ready: Ready) -> int:
     """Run the simulator."""
     from sendline_worker.simulator.options import SimulatorOptions
     from sendline_worker.simulator.server import serve_on
 
-    return serve_on(SimulatorOptions(), listener, on_ready=on_ready)
+    return serve_on(SimulatorOptions(callback_url=callback_url), listener, on_ready=on_ready)

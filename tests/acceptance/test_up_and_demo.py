@@ -1,0 +1,122 @@
+"""What a newcomer types first: `sendline demo` and `sendline up`, as processes."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from waiting import poll
+
+pytestmark = pytest.mark.acceptance
+
+SENDLINE = str(Path(sys.executable).with_name("sendline"))
+
+
+@pytest.fixture
+def home(tmp_path):
+    """An environment with a home of its own."""
+    return {**os.environ, "HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
+
+
+def run(home, *words):
+    return subprocess.run(
+        [SENDLINE, *words], check=False, env=home, capture_output=True, text=True, timeout=110
+    )
+
+
+@contextlib.contextmanager
+def up(home, *words):
+    """`sendline up --json` while a block lasts: yields the process and what it said when it was ready."""
+    process = subprocess.Popen(
+        [SENDLINE, "up", "--json", *words],
+        env=home,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process, json.loads(process.stdout.readline())
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=40)
+
+
+@pytest.mark.xdist_group("demo")
+def test_the_demo_ends_well_and_says_what_it_found(home):
+    ended = run(home, "demo", "--json")
+
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout)
+    assert found["ok"] is True
+    assert found["problems"] == []
+    assert found["accepted"] == 1001
+    assert sum(found["counts"].values()) == 1001
+    assert found["counts"]["delivered"] > 950
+    assert found["urgent"]["status"] == "delivered"
+    assert found["provider"]["accepted_twice"] == 0
+    assert found["rate"]["peak"] <= found["rate"]["configured"] * 1.05 + 2
+    assert found["audit"]["ok"] is True
+
+
+@pytest.mark.xdist_group("demo")
+def test_the_demo_names_what_is_wrong_and_fails_when_the_numbers_are_refused(home, tmp_path):
+    people = tmp_path / "people.csv"
+    people.write_text("name,number\nAda,12\n")
+    ended = run(home, "demo", "--recipients", str(people))
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert "messages[0].to" in ended.stderr
+
+
+@pytest.mark.xdist_group("up")
+def test_two_side_by_side_have_ports_and_data_of_their_own(home):
+    with up(home) as (_, one), up(home) as (_, two):
+        for key in ("instance", "directory", "receiver", "simulator"):
+            assert one[key] != two[key]
+        for facts in (one, two):
+            own = {**home, "SENDLINE_INSTANCE": facts["instance"]}
+            sent = run(own, "send", "--to", "+13115550001", "--text", "Hello", "--wait", "--json")
+            assert sent.returncode == 0, sent.stderr
+            assert "delivered" in sent.stdout
+
+
+@pytest.mark.xdist_group("up")
+def test_it_ends_in_order_at_ctrl_c_and_keeps_what_was_accepted(home):
+    with up(home) as (process, facts):
+        sent = run(home, "send", "--to", "+13115550002", "--text", "Keep me", "--wait", "--json")
+        message_id = json.loads(sent.stdout.splitlines()[-1])["id"]
+        children = [int(line) for line in _children(process.pid)]
+        assert len(children) >= 3
+    assert process.returncode == 0
+    poll(lambda: not any(_alive(child) for child in children))
+    assert not (Path(facts["directory"]) / "server.json").exists()
+
+    with up(home):
+        kept = run(home, "status", message_id, "--json")
+        assert json.loads(kept.stdout)["status"] == "delivered"
+
+
+@pytest.mark.xdist_group("up")
+def test_its_parts_end_when_it_is_killed(home):
+    process = subprocess.Popen([SENDLINE, "up", "--json"], env=home, stdout=subprocess.PIPE, text=True)
+    json.loads(process.stdout.readline())
+    children = [int(line) for line in _children(process.pid)]
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    poll(lambda: not any(_alive(child) for child in children), timeout=40)
+
+
+def _children(pid):
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def _alive(pid):
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
