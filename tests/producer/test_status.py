@@ -75,7 +75,13 @@ def test_stored_numbers_are_never_changed():
         "suppressed": 10,
     }
     assert LANE_CODES == {Lane.URGENT: 0, Lane.NORMAL: 1, Lane.BULK: 2}
-    assert {flag.name: int(flag) for flag in Flag} == {"HOLD": 1, "RESEND": 2, "CANCEL": 4, "QUEUED": 8}
+    assert {flag.name: int(flag) for flag in Flag} == {
+        "HOLD": 1,
+        "RESEND": 2,
+        "CANCEL": 4,
+        "QUEUED": 8,
+        "RETRIED": 16,
+    }
 
 
 def test_stored_fields_are_never_reordered():

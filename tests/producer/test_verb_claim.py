@@ -360,6 +360,16 @@ def test_signing_off_at_the_end_of_a_slice_gives_the_wake_back_where_work_is_nea
     assert world.wakes() == 1
 
 
+def test_who_signed_off_at_the_end_of_a_slice_is_not_awake(world, raw):
+    world.configure("main")
+    world.claim(promise=60)
+    assert not world.ledger.run(work.sign_off(world.limits, "d1", 2))
+    raw.delete("wakes")
+    world.clock.advance(1)
+    world.accept()
+    assert (world.wakes(), world.bells()) == (1, 0)
+
+
 def test_two_accounts_are_claimed_for_in_one_call(world):
     world.configure(account_limits("a", burst=2), account_limits("b", burst=1))
     world.accept_many(3, "a")

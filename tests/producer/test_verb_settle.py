@@ -317,3 +317,41 @@ def test_the_accounts_policy_is_that_of_the_account_that_was_tried(world):
     message_id = world.accept("b")
     world.settle(world.claim_one(), "uncertain")
     assert world.get(message_id).status is Status.RETRYING
+
+
+def test_handed_back_after_a_throttled_attempt_it_waits_as_retrying_though_none_was_counted(world):
+    world.configure("main")
+    world.accept()
+    world.settle(world.claim_one(), Status.RETRYING, counted=False, delay=work.HEAD)
+
+    again = world.claim_one()
+    world.settle(again, Status.CREATED, counted=False, delay=work.HEAD)
+
+    message = world.get(again.message_id)
+    assert (message.status, message.attempts) == (Status.RETRYING, 0)
+
+
+def test_what_is_sent_again_after_doubt_stays_with_its_account(world):
+    world.configure("main", "spare")
+    message_id = world.accept("main,spare", on_uncertain="resend")
+    world.settle(world.claim_one(), Status.UNCERTAIN, delay=5)
+    world.accept("main", lane="urgent")
+    world.settle(world.claim_one(), Status.RETRYING, counted=False, delay=60, effect="stop", pause=60)
+
+    world.clock.advance(6)
+    world.tick()
+
+    assert world.claim(10).claims == (), "main is stopped, and spare must not take it"
+    assert world.get(message_id).route == ("main",)
+
+
+def test_a_worker_that_starts_lets_a_stopped_account_be_tried_at_once(world):
+    world.configure("main")
+    message_id = world.accept()
+    world.settle(world.claim_one(), Status.RETRYING, counted=False, delay=-1, effect="stop", pause=60)
+    assert world.claim(10).claims == ()
+
+    world.configure("main")
+
+    [claim] = world.claim(10).claims
+    assert claim.message_id == message_id

@@ -1,6 +1,6 @@
 """What Redis' errors mean to a person: one clear line each, without the password of the URL."""
 
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from redis import exceptions
 
@@ -11,7 +11,7 @@ def place(url: str) -> str:
     """Return where `url` points, without user, password and options."""
     parts = urlsplit(url)
     if parts.scheme == "unix":
-        return parts.path
+        return unquote(parts.path)
     return f"{parts.hostname}:{parts.port or 6379}"
 
 

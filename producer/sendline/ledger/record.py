@@ -52,6 +52,8 @@ class Flag(IntFlag):
     """A person canceled it while it was being sent."""
     QUEUED = 8
     """Its id stands in its line."""
+    RETRIED = 16
+    """It was `retrying` once: a hand-back returns it there."""
 
 
 MAX_REASON: Final = 200

@@ -114,7 +114,8 @@ class Producer:
         """Yield every change of status, in order, as it happens.
 
         `after` is the `seq` of the last event seen: reading goes on right behind it (0: from the first ever).
-        None starts with what happens from now on. Ends after `timeout` seconds without an event; None: never.
+        None starts with what happens once the first is asked for. Ends after `timeout` seconds without an
+        event; None: never.
         Raises EventsLost where the stream was trimmed past `after`.
         """
         seq = self._do(self._core.events_from(after))

@@ -49,7 +49,7 @@ class Settings(BaseSettings):
         default=None, description="redis://, rediss:// or unix://. Default: the embedded server."
     )
     redis_timeout: float = Field(
-        default=2.0, ge=0.05, le=60, description="How long one answer of Redis may take."
+        default=2.0, ge=0.25, le=60, description="How long one answer of Redis may take."
     )
     durability: Literal["disk", "memory"] = Field(
         default="disk", description="disk: accepted means on disk; a Redis that can't do that is refused."
@@ -172,6 +172,8 @@ class Settings(BaseSettings):
     def _belongs_together(self) -> Self:
         if self.retry_base > self.retry_max:
             raise ValueError("retry_base: longer than retry_max; lower it, or raise retry_max")
+        if self.idempotency_ttl > self.retention:
+            raise ValueError("idempotency_ttl: longer than retention; lower it, or raise retention")
         checks.unique((route.to for route in self.routes), "routes: one `to`")
         for index, route in enumerate(self.routes):
             for account in route.accounts:

@@ -13,8 +13,12 @@ if before then
 end
 for place = 5, #ARGV do
   local name, interval, burst, in_flight, on_uncertain = unpack(cmsgpack.unpack(ARGV[place]))
-  redis.call('HSET', K.account .. name, 'interval', interval, 'burst', burst, 'in_flight', in_flight,
-    'on_uncertain', on_uncertain)
+  local key = K.account .. name
+  redis.call('HSET', key, 'interval', interval, 'burst', burst, 'in_flight', in_flight, 'on_uncertain', on_uncertain)
+  if redis.call('HEXISTS', key, 'stopped') == 1 then
+    redis.call('HDEL', key, 'paused_until') -- its configuration may be mended: it is tried at once
+    release(name)
+  end
 end
 redis.call('SET', K.directory, ARGV[2])
 redis.call('HSET', K.wake, 'queue', ARGV[3], 'envelope', ARGV[4])

@@ -91,6 +91,9 @@ local function move(id, r, to, code, reason, proof)
   elseif to == S.SENDING then
     flights[r[F.account]] = (flights[r[F.account]] or 0) + 1
   end
+  if to == S.RETRYING then
+    set(r, FLAG.RETRIED, true)
+  end
   r[F.status] = to
   r[F.error] = code
   record_change(id, r, code, reason)
@@ -152,7 +155,8 @@ local function resends(r)
   return r[F.lane] == 0
 end
 
--- A message whose fate is not known: held until its deadline, or sent again `delay` ms from now.
+-- A message whose fate is not known: held until its deadline, or sent again `delay` ms from now, then by the
+-- same account: to another one goes only what was certainly not accepted.
 local function doubt(id, r, code, reason, delay)
   move(id, r, S.UNCERTAIN, code, reason)
   if has(r, FLAG.CANCEL) or not resends(r) or r[F.attempts] >= MAX_ATTEMPTS then
@@ -160,6 +164,7 @@ local function doubt(id, r, code, reason, delay)
     redis.call('ZADD', K.timers, NOW + DEADLINE, id)
   else
     move(id, r, S.RETRYING, code, 'sent again, as its policy says')
+    r[F.route] = r[F.account]
     postpone(id, r, delay)
   end
   save(id, r)
@@ -233,6 +238,18 @@ local function rouse()
   elseif redis.call('LLEN', K.bell) == 0 then
     redis.call('LPUSH', K.bell, '1')
   end
+end
+
+-- What waited for the account to work again may go now.
+local function release(name)
+  for lane = 0, LANES - 1 do
+    for _, route in ipairs(redis.call('ZRANGE', K.ready .. lane, 0, -1)) do
+      if (',' .. route .. ','):find(',' .. name .. ',', 1, true) then
+        redis.call('ZADD', K.ready .. lane, 'XX', 'LT', NOW_US, route)
+      end
+    end
+  end
+  rouse()
 end
 
 local function close(reply)

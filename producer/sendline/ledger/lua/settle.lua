@@ -8,18 +8,6 @@
 -- new: a receipt came first, or the claim was judged dead); 'dead' (the claim is no longer this one: nothing
 -- changed); 'unknown'.
 
--- What waited for the account to work again may go now.
-local function release(name)
-  for lane = 0, LANES - 1 do
-    for _, route in ipairs(redis.call('ZRANGE', K.ready .. lane, 0, -1)) do
-      if (',' .. route .. ','):find(',' .. name .. ',', 1, true) then
-        redis.call('ZADD', K.ready .. lane, 'XX', 'LT', NOW_US, route)
-      end
-    end
-  end
-  rouse()
-end
-
 local function affect(name, effect, pause, reason)
   local key = K.account .. name
   if effect == 'open' then
@@ -46,7 +34,7 @@ local function give_back(id, r, s)
     return finish(id, r)
   end
   local target = s[3]
-  if target == S.CREATED and r[F.attempts] > 0 then
+  if target == S.CREATED and has(r, FLAG.RETRIED) then
     target = S.RETRYING -- it goes back to where it came from
   end
   move(id, r, target, s[9], s[10])
