@@ -18,10 +18,12 @@ from sendline.contract.codes import ErrorCode
 from sendline.contract.status import EDGES, FINAL, Status
 from sendline.settings import AccountSettings, Settings, bounds
 from sendline.settings.sources import PREFIX, read_environment, variable
+from sendline_worker.accounts import BURST_SECONDS, LEAST_BURST, load_accounts
 from sendline_worker.celery_app import Fleet, make_app
 from sendline_worker.cli import table
 from sendline_worker.cli.main import main
 from sendline_worker.demo import people
+from sendline_worker.providers.base import Outbound
 from sendline_worker.stack import Stack
 
 ROOT = Path(__file__).parents[1]
@@ -159,6 +161,21 @@ def test_every_setting_of_an_account_is_documented_with_its_variable():
         assert words(env) == [variable(("accounts", "name", name if name != "options" else "base_url"))]
 
 
+def test_the_attempts_and_the_time_that_they_take_are_those_of_the_defaults():
+    default = {name: field.default for name, field in Settings.model_fields.items()}
+    attempts = default["max_attempts"]
+    waits = (min(default["retry_base"] * 2**n, default["retry_max"]) for n in range(attempts - 1))
+    longest = sum(waits) / 60
+    text = section("docs/lifecycle.md", "## Attempts")
+    assert f"`max_attempts` attempts ({attempts} if not set)" in text
+    assert f"{longest / 2:.0f} to {longest:.0f} min" in text
+
+
+def test_the_least_default_burst_is_the_one_in_force():
+    described = setting_rows("### Accounts and routes", "\n## ")["burst"][2]
+    assert f"in {BURST_SECONDS * 1000:g} ms, at least {LEAST_BURST}" in described
+
+
 def test_every_variable_that_a_page_names_is_a_setting():
     for path in PAGES:
         for name in set(re.findall(rf"\b{PREFIX}[A-Z0-9_]*[A-Z0-9]\b", path.read_text(encoding="utf-8"))):
@@ -202,6 +219,20 @@ def test_numbers_and_words_of_the_celery_table_are_those_in_force():
         elif value in ("on", "off"):
             for each in words(name):
                 assert values[each] is (value == "on"), each
+
+
+# The simulator
+
+
+def test_the_configuration_for_parts_of_their_own_fits_together(tmp_path):
+    [block] = re.findall(r"(?ms)^```toml\n(.*?)^```", page("docs/simulator.md"))
+    file = tmp_path / "sendline.toml"
+    file.write_text(block, encoding="utf-8")
+    settings = Settings.load(file)
+    [account] = load_accounts(settings).values()
+    request = account.adapter.compose(Outbound("m", "+13115552367", account.card.senders[0], "Hello", None))
+    assert request.url.port == settings.simulator_port
+    assert settings.public_url == f"http://{settings.receiver_host}:{settings.receiver_port}"
 
 
 # Links and commands

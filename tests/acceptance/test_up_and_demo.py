@@ -43,7 +43,8 @@ def up(home, *words):
         yield process, json.loads(process.stdout.readline())
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=40)
+        out, _ = process.communicate(timeout=40)
+        assert out == "", "only JSON goes to stdout"
 
 
 @pytest.mark.xdist_group("demo")
@@ -70,7 +71,28 @@ def test_the_demo_names_what_is_wrong_and_fails_when_the_numbers_are_refused(hom
     ended = run(home, "demo", "--recipients", str(people))
     assert ended.returncode == 2
     assert ended.stderr.count("\n") == 1
-    assert "messages[0].to" in ended.stderr
+    assert f"{people}: line 2: number: " in ended.stderr
+
+
+@pytest.mark.xdist_group("demo")
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_the_demo_ends_in_order_however_often_it_is_interrupted(home, tmp_path, sign):
+    place = tmp_path / "t"
+    place.mkdir()
+    process = subprocess.Popen(
+        [SENDLINE, "demo"],
+        env={**home, "TMPDIR": str(place), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    poll(lambda: "worker" in process.stdout.readline())
+    os.killpg(process.pid, sign)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=40)
+    assert (process.returncode, err) == (130, "error: interrupted\n")
+    assert not list(place.glob("sendline-demo-*"))
 
 
 @pytest.mark.xdist_group("up")

@@ -61,6 +61,22 @@ def test_a_worker_that_is_told_to_end_loses_nothing_and_the_next_goes_on(own_sta
         assert audit_findings(own_stack.settings) == ()
 
 
+def test_calls_under_way_are_finished_and_written_before_a_worker_ends(own_stack):
+    with (
+        Producer(settings=own_stack.settings) as producer,
+        SimulatorClient(own_stack.simulator_url) as simulator,
+    ):
+        simulator.behave("slow", delay=1.2)
+        producer.send_many(texts(15, "Slow"))
+        poll(lambda: simulator.summary().received >= 10, timeout=20)
+
+        assert own_stack.part("worker").end()
+
+        counts = producer.counts()
+        assert (counts["sending"], counts["uncertain"]) == (0, 0)
+        assert counts["sent"] + counts["delivered"] == simulator.summary().received
+
+
 def test_a_killed_server_comes_back_with_all_that_was_accepted(own_stack):
     with Producer(settings=own_stack.settings) as producer:
         producer.send_many(texts(300, "Through a crash"))

@@ -81,7 +81,7 @@ def test_with_nothing_configured_the_defaults_stand():
     assert settings.redis_url is None
     assert settings.durability == "disk"
     assert (settings.valid_for, settings.urgent_valid_for, settings.deadline) == (259200, 600, 259200)
-    assert (settings.max_attempts, settings.retry_base, settings.retry_max) == (5, 2, 600)
+    assert (settings.max_attempts, settings.retry_base, settings.retry_max) == (12, 2, 600)
     assert (settings.receiver_port, settings.simulator_port) == (8700, 8710)
     assert settings.accounts == {}
     assert settings.state_path.name == "sendline"

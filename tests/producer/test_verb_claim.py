@@ -1,10 +1,13 @@
 """claim: rate tokens and messages together, urgent first, in order, and never twice."""
 
+from collections import Counter
+
 import pytest
 
 from ledger_world import account_limits
 from sendline import Status
 from sendline.ledger import work
+from sendline.ledger.keys import message_key
 
 
 def ids_of(claimed):
@@ -383,3 +386,64 @@ def test_a_call_costs_by_what_it_takes_and_not_by_what_waits(world):
         world.accept_many(250)
     world.claim()
     assert len(world.line()) == 4999
+
+
+def test_routes_that_share_an_account_take_turns(world):
+    world.configure("main", "spare", rate=10, burst=1)
+    for route in ("main", "main,spare", "main,spare,other"):
+        world.accept_many(40, route)
+    got = Counter()
+    for _ in range(60):
+        claimed = world.claim(64)
+        for claim in claimed.claims:
+            got[claim.record.route] += 1
+            world.settle(claim, Status.SENT)
+        world.clock.advance(max(0.001, (claimed.next_at - claimed.now) / 1e6))
+    assert len(got) == 3
+    assert max(got.values()) - min(got.values()) <= 2
+
+
+def test_a_record_that_cannot_be_read_holds_up_no_other(world, raw):
+    world.configure("main")
+    broken, whole = world.accept_many(2)
+    raw.set(message_key(broken), b"\xc1 no record")
+    assert [claim.message_id for claim in world.claim(10).claims] == [whole]
+    world.clock.advance(91)
+    world.tick()
+    assert world.get(whole).status is Status.UNCERTAIN
+
+
+def test_a_clock_that_steps_back_stops_nothing_for_longer_than_a_tick(world):
+    world.configure("main", rate=10, burst=1)
+    world.accept_many(3)
+    world.tick()
+    assert len(world.claim(10).claims) == 1
+    world.clock.advance(-3600)
+    world.tick()
+    assert len(world.claim(10).claims) == 0, "the bucket is full, not an hour ahead"
+    world.clock.advance(0.2)
+    world.tick()
+    assert len(world.claim(10).claims) == 1
+
+
+def test_no_key_of_a_finished_life_stays_for_ever(world, raw):
+    world.configure("main")
+    world.accept(key="once")
+    claim = world.claim_one()
+    world.settle(claim, Status.SENT, provider_id="abc")
+    world.receive("delivered", provider_id="abc")
+    house = (
+        "sl:turns",
+        "sl:a:",
+        "sl:r:",
+        "sl:counts",
+        "sl:meta",
+        "sl:e",
+        "sl:directory",
+        "sl:wake",
+        "sl:awake",
+        "wakes",
+    )
+    for key in raw.keys("*"):
+        if not key.startswith(tuple(map(str.encode, (*house, "test:", "sl:bell")))):
+            assert raw.pttl(key) > 0, key

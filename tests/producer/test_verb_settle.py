@@ -6,6 +6,7 @@ from ledger_world import account_limits
 from sendline import ErrorCode, Status
 from sendline.ledger import work
 from sendline.ledger.limits import Limits
+from sendline_worker.dispatch.settler import in_order
 
 
 @pytest.fixture
@@ -290,11 +291,27 @@ def test_a_message_that_was_throttled_has_used_no_attempt(world, claimed):
 
 
 def test_a_stopped_account_says_why_and_opens_with_the_first_success(world, claimed):
-    one, other = claimed(), claimed()
-    world.settle(one, "retrying", effect="stop", pause=60, reason="no balance")
+    world.settle(claimed(), "retrying", effect="stop", pause=60, reason="no balance")
     assert world.account()["stopped"] == "no balance"
-    world.settle(other, "sent", effect="open")
+    world.clock.advance(61)
+    world.settle(claimed(), "sent", effect="open")
     assert not {"stopped", "paused_until"} & set(world.account())
+
+
+def test_a_success_that_was_under_way_when_the_account_stopped_does_not_open_it(world, claimed):
+    one, other = claimed(), claimed()
+    world.settle(one, "retrying", effect="stop", pause=60)
+    world.settle(other, "sent", effect="open")
+    assert "stopped" in world.account()
+
+
+def test_a_probe_that_was_handed_back_shows_nothing_and_the_next_goes_at_once(world, claimed):
+    world.settle(claimed(), "retrying", delay=work.HEAD, effect="stop", pause=60)
+    world.clock.advance(61)
+    probe = world.claim_one()
+    assert world.claim(10, by="d2").claims == ()
+    world.settle(probe, "created", counted=False, delay=work.HEAD)
+    assert len(world.claim(10, by="d2").claims) == 1
 
 
 def test_success_does_not_end_the_pause_of_an_account_that_is_only_throttled(world, claimed):
@@ -355,3 +372,17 @@ def test_a_worker_that_starts_lets_a_stopped_account_be_tried_at_once(world):
 
     [claim] = world.claim(10).claims
     assert claim.message_id == message_id
+
+
+def test_claims_handed_back_together_keep_their_order(world):
+    world.configure("main")
+    ids = world.accept_many(3)
+    claims = world.claim(3).claims
+    back = [
+        work.Settlement(c.message_id, c.token, c.account, Status.CREATED, counted=False, delay=work.HEAD)
+        for c in claims
+    ]
+
+    world.ledger.run(work.settle(world.limits, in_order(back)))
+
+    assert world.line() == ids

@@ -215,7 +215,7 @@ def test_a_claim_that_grew_old_is_handed_back_unsent(stage, producer, simulator)
     assert simulator.summary().received == 0
 
 
-def test_an_account_that_this_worker_does_not_have_is_stopped_not_spun_on(stage, producer):
+def test_a_message_of_an_account_that_this_worker_does_not_have_is_left_to_others(stage, producer):
     async def script(dispatcher, ledger, _settler):
         known = await ledger.run(
             work.configure(
@@ -233,8 +233,22 @@ def test_an_account_that_this_worker_does_not_have_is_stopped_not_spun_on(stage,
 
     message_id = asyncio.run(stage.play(script))
     message = producer.get(message_id)
-    assert (message.status, message.error) == (Status.RETRYING, "account_stopped")
-    assert len(message.timeline) <= 3, "it was tried once"
+    assert (message.status, message.error) == (Status.RETRYING, "handed_back")
+    assert message.attempts == 0
+    assert len(message.timeline) <= 3, "it was claimed once"
+
+
+def test_an_outcome_that_cannot_be_written_ends_the_writing_of_no_other(stage, producer, simulator):
+    async def script(dispatcher, _ledger, settler):
+        broken = work.Settlement(b"i" * 16, 1, "demo", Status.SENT, deadline="no number")
+        settler.put(broken)
+        send(producer, 3)
+        slice_ = asyncio.create_task(dispatcher.run(10))
+        await until(lambda: producer.counts()["sent"] == 3)
+        stage.stopping.append(True)
+        await slice_
+
+    asyncio.run(stage.play(script))
 
 
 def test_nothing_private_reaches_the_log(stage, producer, simulator, caplog):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from sendline.contract.accounts import AccountCard, Capabilities, RouteRule
 from sendline.contract.errors import ConfigurationError
+from sendline.contract.numbers import is_number
 from sendline.ledger.directory import Directory
 from sendline.ledger.work import AccountLimits
 from sendline_worker.providers.registry import adapter_class
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
     from sendline_worker.providers.base import Adapter
 
 BURST_SECONDS: Final = 0.02
-"""The default burst: what the rate allows in 20 ms, so that one claim can take several at high rates."""
+"""The default burst is what the rate allows in 20 ms, so that one claim can take several at high rates."""
+LEAST_BURST: Final = 2
+"""The least default burst: a claim that comes a little late must not lose its slot. One message beyond the
+first makes good for up to one interval; without it every delay would lower the rate for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class Account:
         return AccountLimits(
             name=self.name,
             rate=rate,
-            burst=self.settings.burst or max(1, round(rate * BURST_SECONDS)),
+            burst=self.settings.burst or max(LEAST_BURST, round(rate * BURST_SECONDS)),
             in_flight=self.settings.in_flight,
             on_uncertain=self.settings.on_uncertain,
         )
@@ -63,7 +67,19 @@ def _load(name: str, account: "AccountSettings") -> Account:
     except ConfigurationError as error:
         raise ConfigurationError(f"accounts.{name}.{error}") from None
     adapter = kind(account.options, name=name, not_accepted=frozenset(account.not_accepted))
+    if not adapter.capabilities.alphanumeric_sender:
+        _check_senders(name, account.senders)
     return Account(name, account, adapter)
+
+
+def _check_senders(name: str, senders: tuple[str, ...]) -> None:
+    """Raise ConfigurationError where one of `senders` is no phone number; it is told by its place."""
+    for place, sender in enumerate(senders, start=1):
+        if not is_number(sender):
+            raise ConfigurationError(
+                f"accounts.{name}.senders: this provider sends only from phone numbers, such as "
+                f"+13115552368; number {place} in the list is a name"
+            )
 
 
 def directory_of(accounts: Mapping[str, Account], settings: "Settings") -> Directory:

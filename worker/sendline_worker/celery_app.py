@@ -157,7 +157,8 @@ def _connect_signals(fleet: Fleet) -> None:
         fleet.close()
 
     def shuts_down(**_: Any) -> None:
-        log.info("shutting down: claiming stops, calls under way are finished")
+        if not fleet.is_stopping():
+            log.info("shutting down: claiming stops, calls under way are finished")
         fleet.stop()
 
     signals.worker_process_init.connect(child_starts, weak=False)

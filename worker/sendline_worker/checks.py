@@ -17,7 +17,7 @@ from sendline.ledger.standing import account_state, clock, info, read_lines, rea
 from sendline_worker.accounts import Account, directory_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from sendline.ledger.connection import Ledger
     from sendline.settings import Settings
@@ -44,8 +44,13 @@ class Check:
     fix: str = ""
 
 
-def check_accounts(settings: "Settings", accounts: "Mapping[str, Account]") -> "Iterator[Check]":
-    """Check what is configured of accounts, without looking further."""
+def check_accounts(
+    settings: "Settings", accounts: "Mapping[str, Account]", published: "Collection[str]" = ()
+) -> "Iterator[Check]":
+    """Check what is configured of accounts; where that is none, those that workers `published` will do."""
+    if not accounts and published:
+        yield Check("ok", "accounts", f"none configured here; the workers have {', '.join(published)}")
+        return
     if not accounts:
         yield Check("warn", "accounts", "none configured here", "add [accounts.NAME] where the workers run")
         return
@@ -59,10 +64,10 @@ def _check_receipts(settings: "Settings", accounts: "Mapping[str, Account]") -> 
         yield Check("ok", "receipts", "no account reports deliveries, so none is awaited")
         return
     missing = [name for name in ("public_url", "secret_key") if not getattr(settings, name)]
-    if missing and settings.redis_url is not None:
+    if missing:
         fix = f"set {' and '.join(missing)}, or receipts = false for {', '.join(reporting)}"
         yield Check("warn", "receipts", f"{' and '.join(missing)} not set, so no delivery is heard of", fix)
-    elif not missing:
+    else:
         yield Check("ok", "receipts", f"reach us at {settings.public_url}: see `sendline accounts --urls`")
 
 
@@ -115,28 +120,25 @@ def _check_kind(about: "Mapping[str, str]") -> "Iterator[Check]":
 def _check_durability(
     settings: "Settings", ledger: "Ledger", about: "Mapping[str, str]"
 ) -> "Iterator[Check]":
-    try:
-        found = ledger.run(durability.persistence())
-        if settings.durability == "disk":
-            durability.demand(found)
-    except LedgerError as error:
-        problem, _, fix = str(error).partition(": ")
-        yield Check("FAIL", "durability", problem, fix)
-        return
     if about.get("aof_last_write_status", "ok") != "ok":
         yield Check(
             "FAIL", "durability", "the server could not write its file last time", "see its log and disk"
         )
-    elif found.on_disk:
-        yield Check("ok", "durability", "accepted means on disk (appendonly yes, appendfsync always)")
-    else:
-        kept = f"appendonly {found.appendonly}, appendfsync {found.appendfsync}"
+    elif settings.durability == "memory":  # CONFIG is not asked: a server may forbid it
         yield Check(
             "warn",
             "durability",
-            f'"memory", as configured: a crash of the server may lose messages ({kept})',
+            '"memory", as configured: a crash of the server may lose messages',
             'set appendonly yes and appendfsync always there, and durability = "disk" here',
         )
+    else:
+        try:
+            durability.demand(ledger.run(durability.persistence()))
+        except LedgerError as error:
+            problem, _, fix = str(error).partition(": ")
+            yield Check("FAIL", "durability", problem, fix)
+        else:
+            yield Check("ok", "durability", "accepted means on disk (appendonly yes, appendfsync always)")
 
 
 def check_workers(

@@ -3,9 +3,10 @@
 import logging
 import os
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from celery import signals
+from celery.apps.worker import install_worker_term_handler  # type: ignore[attr-defined]
 
 from sendline.contract.errors import ConfigurationError
 from sendline.ledger.connection import Ledger
@@ -35,7 +36,7 @@ def run_worker(settings: "Settings", *, on_ready: "Callable[[], None]" = lambda:
     app = make_app(Fleet(settings, accounts))
     logging.getLogger("celery").setLevel(logging.WARNING)
     signals.worker_ready.connect(lambda **_: on_ready(), weak=False)
-    worker = app.Worker(
+    worker = _quiet(app.Worker)(
         pool_cls="prefork",
         concurrency=processes,
         without_gossip=True,
@@ -45,6 +46,18 @@ def run_worker(settings: "Settings", *, on_ready: "Callable[[], None]" = lambda:
     )
     worker.start()
     return int(worker.exitcode or 0)
+
+
+def _quiet(base: "type[Any]") -> "type[Any]":
+    """Return Celery's worker, but to it Ctrl-C is as SIGTERM, however often; only the log tells of it."""
+
+    class QuietWorker(base):  # type: ignore[misc]
+        def install_platform_tweaks(self, worker: Any) -> None:
+            super().install_platform_tweaks(worker)
+            for name in ("SIGTERM", "SIGINT"):
+                install_worker_term_handler(worker, sig=name, verbose=False)
+
+    return QuietWorker
 
 
 def _demand_durability(settings: "Settings") -> None:

@@ -28,6 +28,8 @@ EVERY: Final = 1.0
 """Seconds between two ticks."""
 LOCK: Final = 2.5
 """Seconds after its last tick until another worker takes over."""
+LEDGER_TIMEOUT: Final = 5.0
+"""Seconds for one answer of the ledger."""
 MOST: Final = 500
 """Messages one call looks at, so that no call holds the ledger up."""
 
@@ -39,7 +41,7 @@ class Ticker:
         """Prepare, without connecting."""
         self._settings = settings
         self._limits = Limits.of(settings)
-        self._ledger = Ledger(ledger_url(settings), timeout=max(settings.redis_timeout, 5.0))
+        self._ledger = Ledger(ledger_url(settings), timeout=LEDGER_TIMEOUT)
         self._directory = directory_of(accounts, settings)
         self._account_limits = [account.limits for account in accounts.values()]
         self._wake = wake

@@ -136,6 +136,8 @@ def route_for(
             refusal = refusal or why
     if not carriers and refusal:
         raise CannotCarry(*refusal)
+    if text is None and account is None and (refusal or not carriers):
+        raise CannotCarry("text", "missing; a message whose text its provider has must name its account")
     return tuple(carriers)
 
 

@@ -10,6 +10,7 @@ KEYS: Final[dict[str, str]] = {
     # Where messages wait
     "line": "sl:q:",  # + lane code : route: list of ids, first in first out
     "ready": "sl:r:",  # + lane code: sorted set, route by the next instant (us) at which it may go
+    "turns": "sl:turns",  # hash: lane code : route to the instant (us) at which it was last served
     "timers": "sl:t",  # sorted set, id by the instant (ms) at which the tick must look at it
     # Accounts
     "account": "sl:a:",  # + name: hash of limits and state
@@ -26,6 +27,7 @@ KEYS: Final[dict[str, str]] = {
     "wake": "sl:wake",  # hash: queue and envelope of the Celery task that starts a dispatcher
     "dispatcher": "sl:d:",  # + id: string, its last call's number and what it claimed
     "tick": "sl:tick",  # string: which worker ticks
+    "nothing": "sl:0",  # never there: see go_on_when_full in prelude.lua
 }
 
 

@@ -20,7 +20,7 @@ class Limits:
     """How long `sent` and `uncertain` wait for news before they are final."""
     events_kept: int = 200_000
     """How many events the stream holds, at least."""
-    max_attempts: int = 5
+    max_attempts: int = 12
     """How many attempts a message gets."""
     idempotency_ttl: float = 24 * 3600
     """How long an idempotency key is remembered."""

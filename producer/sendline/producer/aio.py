@@ -95,7 +95,10 @@ class AsyncProducer:
         return await self._do(self._core.cancel(message_id))
 
     async def events(self, after: int | None = None, *, timeout: float | None = None) -> AsyncIterator[Event]:
-        """Yield every change of status, in order, as it happens. See Producer.events()."""
+        """Yield every change of status, in order, as it happens. See Producer.events().
+
+        With `after=None` it starts when the first event is asked for.
+        """
         seq = await self._do(self._core.events_from(after))
         quiet_since = time.monotonic()
         while (events := await self._do(self._core.events_after(seq, timeout, quiet_since))) is not None:

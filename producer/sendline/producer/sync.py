@@ -114,16 +114,11 @@ class Producer:
         """Yield every change of status, in order, as it happens.
 
         `after` is the `seq` of the last event seen: reading goes on right behind it (0: from the first ever).
-        None starts with what happens once the first is asked for. Ends after `timeout` seconds without an
-        event; None: never.
+        None starts with what happens from this call on. Ends after `timeout` seconds without an event;
+        None: never.
         Raises EventsLost where the stream was trimmed past `after`.
         """
-        seq = self._do(self._core.events_from(after))
-        quiet_since = time.monotonic()
-        while (events := self._do(self._core.events_after(seq, timeout, quiet_since))) is not None:
-            for event in events:
-                yield event
-                seq, quiet_since = event.seq, time.monotonic()
+        return self._follow(self._do(self._core.events_from(after)), timeout)
 
     def counts(self) -> dict[str, int]:
         """Return how many messages were accepted, and how many have each status: one consistent view."""
@@ -140,6 +135,13 @@ class Producer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _follow(self, seq: int, timeout: float | None) -> Iterator[Event]:
+        quiet_since = time.monotonic()
+        while (events := self._do(self._core.events_after(seq, timeout, quiet_since))) is not None:
+            for event in events:
+                yield event
+                seq, quiet_since = event.seq, time.monotonic()
 
     def _do(self, plan: Plan[T]) -> T:
         try:

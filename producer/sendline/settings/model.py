@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     events_kept: int = Field(
         default=200_000, ge=100, le=10_000_000, description="Events kept for `events()`; the oldest go first."
     )
-    max_attempts: int = Field(default=5, ge=1, le=20, description="Attempts to send one message.")
+    max_attempts: int = Field(default=12, ge=1, le=20, description="Attempts to send one message.")
     retry_base: float = Field(
         default=2.0, ge=0.01, le=HOUR, description="The wait before the second attempt."
     )

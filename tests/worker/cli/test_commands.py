@@ -20,6 +20,8 @@ from sendline.settings import Settings
 from sendline_worker.accounts import directory_json, directory_of, load_accounts
 from sendline_worker.cli.main import main
 from sendline_worker.cli.table import COMMANDS, known
+from sendline_worker.cli.up import hint
+from servers import ValkeyServer
 from waiting import poll
 
 TO, FROM = "+13115552367", "+13115552368"
@@ -143,7 +145,11 @@ def test_wait_follows_the_message_to_its_end(run, end_as, status, code):
     found, out, err = run("send", "--to", TO, "--text", "Hello", "--wait", "--timeout", "1")
     statuses = [line.split()[1] for line in out.splitlines()]
     assert statuses == ["created", "sending", str(status)]
-    assert (found, err) == (code, "")
+    assert found == code
+    message_id = out.split()[0]
+    doubt = "error: the provider may or may not have accepted it: see "
+    told = f"{doubt}`sendline status {message_id}` before it is sent again\n"
+    assert err == (told if status is Status.UNCERTAIN else "")
 
 
 def test_wait_with_json_prints_the_message_once_at_its_end(read, end_as):
@@ -151,8 +157,22 @@ def test_wait_with_json_prints_the_message_once_at_its_end(read, end_as):
     assert read("send", "--to", TO, "--text", "Hello", "--wait", code=1)["status"] == "failed"
 
 
-def test_wait_ends_with_3_where_it_is_not_final_in_time(run):
-    assert run("send", "--to", TO, "--text", "Hello", "--wait", "--timeout", "0.05")[0] == 3
+def test_wait_ends_with_3_and_what_to_do_where_it_is_not_final_in_time(run):
+    code, out, err = run("send", "--to", TO, "--text", "Hello", "--wait", "--timeout", "0.05")
+    see = f"see `sendline status {out.split()[0]}` for what it waits for"
+    assert (code, err) == (3, f"error: it is not final after 50 ms: {see}\n")
+
+
+def test_a_time_may_be_a_length_from_now(read):
+    before = datetime.now(UTC)
+    due = datetime.fromisoformat(read("send", "--to", TO, "--text", "Hello", "--not-before", "90m")["due_at"])
+    assert timedelta(minutes=90) - timedelta(seconds=1) < due - before < timedelta(minutes=90, seconds=20)
+
+
+def test_the_time_that_a_mistaken_time_recommends_works(run, read):
+    err = run("send", "--to", TO, "--text", "Hello", "--not-before", "tomorrow")[2]
+    recommended = err.rpartition(" ")[2].strip()
+    assert read("send", "--to", TO, "--text", "Hello", "--not-before", recommended)["due_at"]
 
 
 def test_status_shows_the_message_its_timeline_and_why_it_waits(run, sent):
@@ -304,6 +324,28 @@ def test_check_names_a_broken_account_and_goes_on(run, read, tmp_path):
     assert "accounts.main.api_key: missing" in run("check")[1]
 
 
+def test_check_warns_where_no_delivery_can_be_heard_of(read, provider, tmp_path, monkeypatch):
+    (tmp_path / "sendline.toml").write_text(provider.replace("public_url", "# public_url"))
+    monkeypatch.delenv("SENDLINE_REDIS_URL")
+    monkeypatch.setenv("SENDLINE_STATE_DIR", str(tmp_path / "state"))
+    assert ("receipts", "warn") in levels(read("check", code=1))
+
+
+def test_check_is_content_with_the_accounts_of_the_workers(read, tmp_path, publish):
+    (tmp_path / "sendline.toml").write_text("")
+    assert ("accounts", "warn") in levels(read("check"))
+    publish("main")
+    [told] = [check for check in read("check")["checks"] if check["subject"] == "accounts"]
+    assert (told["level"], told["message"]) == ("ok", "none configured here; the workers have main")
+
+
+def test_check_does_not_ask_for_what_durability_memory_does_without(read, monkeypatch, provider, tmp_path):
+    (tmp_path / "sendline.toml").write_text(f'durability = "memory"\n{provider}')
+    with ValkeyServer("--rename-command", "CONFIG", "") as server:
+        monkeypatch.setenv("SENDLINE_REDIS_URL", server.url)
+        assert ("durability", "warn") in levels(read("check"))
+
+
 def test_check_tells_that_redis_can_not_be_reached(run, monkeypatch):
     monkeypatch.setenv("SENDLINE_REDIS_URL", "redis://127.0.0.1:1")
     code, out, err = run("check")
@@ -339,6 +381,20 @@ def test_the_overview_names_every_command(capsys):
     out = capsys.readouterr().out
     assert all(f"  {name} " in out for name in known())
     assert set(known()) <= set(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("instance", "config", "begin", "end"),
+    [
+        ("default", None, "sendline send ", "--wait"),
+        (None, "a b.toml", "sendline send ", "--wait --config 'a b.toml'"),
+        ("default-2", "x.toml", "SENDLINE_INSTANCE=default-2 sendline send ", " --config x.toml"),
+    ],
+)
+def test_up_hints_at_a_command_that_reaches_it(instance, config, begin, end):
+    told = hint(instance, config)
+    assert told.startswith(begin)
+    assert told.endswith(end)
 
 
 def test_the_version_is_told(capsys):

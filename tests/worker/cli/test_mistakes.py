@@ -25,7 +25,7 @@ MISTAKES = {
     "number missing": (("send", *TEXT), "to: missing; write the recipient's number as +13115552367"),
     "sender": ((*SEND[:-1], "not a sender!"), "sender: neither a phone number nor a sender id"),
     "empty text": (("send", *TO, "--text", "", *SENDER), "text: is empty"),
-    "no text": (("send", *TO, *SENDER), "text: missing, and account main needs one"),
+    "no text": (("send", *TO, *SENDER), "text: missing"),
     "long text": (("send", *TO, "--text", "x" * 2000, *SENDER), "text: 2000 characters; at most 1600"),
     "no sender": (("send", *TO, *TEXT), "sender: missing, and account main has none configured"),
     "account": ((*SEND, "--account", "nope"), "account: 'nope' is not configured; known: main"),
@@ -33,7 +33,8 @@ MISTAKES = {
     "policy": ((*SEND, "--on-uncertain", "maybe"), "on_uncertain: 'maybe' is not one of hold, resend"),
     "past": ((*SEND, "--not-before", "2020-01-01T00:00:00Z"), "not_before: is in the past: 2020-01-01"),
     "far": ((*SEND, "--not-before", "2999-01-01T00:00:00Z"), "not_before: is more than 366 days ahead"),
-    "no time": ((*SEND, "--not-before", "tomorrow"), "not_before: 'tomorrow' is no time; write it as"),
+    "no time": ((*SEND, "--not-before", "tomorrow"), "not_before: 'tomorrow' is no time; write 2h, 30m (fr"),
+    "endless time": ((*SEND, "--not-before", "99999999999d"), "not_before: '99999999999d' is no time"),
     "odd time": ((*SEND, "--not-before", "0001-01-01T00:00:00+14:00"), "not_before: "),
     "validity": ((*SEND, "--valid-for", "soon"), "valid_for: 'soon' is no length of time; write seconds"),
     "long validity": ((*SEND, "--valid-for", "99999999999999999999d"), "valid_for: must be 1 second to 30"),
@@ -48,7 +49,9 @@ MISTAKES = {
     "option": (("send", "--tex", "x"), "--tex: no such option of `sendline send`; did you mean --text?"),
     "strange option": (("send", "--zzzz"), "--zzzz: no such option of `sendline send`; see"),
     "option before": (("--jsn", "send"), "--jsn: no such option of `sendline`"),
-    "option without value": (("send", "--to"), "--to: needs a value"),
+    "option before, known": (("--config=x", "send"), "--config=x: options come after the command: sendline"),
+    "option without value": (("send", "--to"), "--to: needs a value; see `sendline send --help`"),
+    "demo without a file": (("demo", "--recipients", ""), "recipients: is empty; give the path of a CSV"),
     "extra words": (("send", *TO, "--text", "Hello,", "world!"), "world!: not expected by `sendline send`"),
     "missing id": (("status",), "id: missing; give ID, see `sendline status --help`"),
     "unknown id": (("status", "0199a1b2-0000-7000-8000-000000000000"), "id: message 0199a1b2-0000-7000-8000"),
@@ -165,3 +168,25 @@ def test_a_taken_port_is_told_before_anything_starts(run):
         listening("127.0.0.1", taken.getsockname()[1])
     failure = failure_of(told.value)
     assert "is taken: choose another with --port" in failure.line(as_json=False)
+
+
+def test_up_tells_of_a_broken_account_before_anything_starts(run, tmp_path):
+    (tmp_path / "sendline.toml").write_text('[accounts.main]\nprovider = "opentact"\n')
+    code, err = run("up")
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith("error: accounts.main.base_url: missing")
+    assert not list(tmp_path.rglob("secret_key"))
+
+
+def test_a_stack_names_the_setting_of_a_port_that_is_taken(tmp_path):
+    from sendline.contract.errors import ConfigurationError
+    from sendline.settings import Settings
+    from sendline_worker.stack import Stack
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settings = Settings(redis_url="redis://127.0.0.1:1", receiver_port=port)
+        with pytest.raises(ConfigurationError) as told, Stack(settings, tmp_path):
+            pass
+    line = f"receiver_port: port {port} on 127.0.0.1 is taken; choose another (0 takes a free one)"
+    assert str(told.value).startswith(line)

@@ -120,6 +120,17 @@ def test_ctrl_c_ends_with_130_and_one_line(start):
     assert (process.returncode, out, err) == (130, "", "error: interrupted\n")
 
 
+def test_a_worker_takes_ctrl_c_as_sigterm_and_prints_only_json(start):
+    process = start("worker", "--processes", "1", "--json")
+    assert json.loads(process.stdout.readline()) == {"ready": True}
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (0, "")
+    assert err.count("shutting down: ") == 1
+    assert "Ctrl+C" not in err
+
+
 def test_a_reader_that_goes_away_ends_it_quietly(start):
     process = start("send", "--help")
     process.stdout.close()

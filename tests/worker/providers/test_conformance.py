@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from sendline.contract.accounts import Capabilities
 from sendline.contract.errors import ConfigurationError
+from sendline.settings import AccountSettings
 from sendline_worker.outcomes import (
     Accepted,
     AccountStopped,
@@ -256,6 +257,21 @@ def test_http_is_for_this_machine(account, url):
 
 def test_an_unknown_option_is_told_with_those_that_are_known(account):
     assert "accounts.main.color: not an option of this provider; it knows " in refusal(account, color="red")
+
+
+def test_an_unknown_option_goes_before_a_missing_one(account):
+    line = refusal(account, base_url=None, bas_url="https://api.example.com")
+    assert line.startswith(
+        "accounts.main.bas_url: not an option of this provider; did you mean base_url? it "
+    )
+
+
+def test_an_accounts_own_setting_misspelt_is_recognised(account):
+    line = refusal(account, rat="7")
+    assert line.startswith("accounts.main.rat: not an option of this provider; did you mean rate? it knows ")
+    options, _, settings = line.partition("; every account takes ")
+    assert set(ACCOUNTS[account]) <= set(options.partition("it knows ")[2].split(", "))
+    assert settings.split(", ") == sorted(AccountSettings.model_fields)
 
 
 def test_an_unknown_provider_is_told_with_those_that_are_known():

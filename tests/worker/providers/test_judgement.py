@@ -1,6 +1,8 @@
 """The general table, and the words in which it is told."""
 
 import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
 
 from sendline.contract.codes import ErrorCode
 from sendline_worker.outcomes import AccountStopped, NotAccepted, Refused, Throttled, Uncertain
@@ -13,6 +15,7 @@ from sendline_worker.providers.judgement import (
     judge_by_status,
     retry_after,
     scrub,
+    without,
 )
 from sendline_worker.wire import Broken
 
@@ -172,3 +175,46 @@ EXPLAINED = (
 @pytest.mark.parametrize(("answered", "words"), EXPLAINED)
 def test_a_providers_words_are_found_where_providers_put_them(answered, words):
     assert explanation(answered) == words
+
+
+KEPT_BACK = {
+    "nothing in common": ("400: no such number", "Hello, world!", "400: no such number"),
+    "no text": ("400: no such number", None, "400: no such number"),
+    "an empty text": ("400: no such number", "", "400: no such number"),
+    "a run of 8": ("400: refused: 'is the c'", "Here is the code", "400"),
+    "a run of 7": ("400: refused: is the", "Here is the code", "400: refused: is the"),
+    "other capitals and white space": ("400: YOUR  CODE is bad", "Your\ncode is", "400"),
+    "all of a short text": ("400: bad word lunch", "Lunch", "400"),
+    "all of a text too short to tell": ("400: go on", "go", "400: go on"),
+    "no status": ("state: Your code is 4821", "Your code is 4821", "#"),
+    "a code": ("400: 4821 is spam", "Use 4821 now", "400: # is spam"),
+    "a code of three digits": ("400: 482 and 13", "Use 482, 13 times", "400: # and 13"),
+    "a code written apart": ("400: 482193 is spam", "Use 482-193 now", "400: # is spam"),
+    "a number that the text has not": ("400: error 4002", "Use 4821 now", "400: error 4002"),
+    "the status is no code": ("404: not found", "Room 404 is free", "404: not found"),
+    "words of ours": ("no connection", "Use 4821 now", "no connection"),
+}
+
+
+@pytest.mark.parametrize("kind", KEPT_BACK)
+def test_a_reason_does_not_repeat_the_text(kind):
+    reason, text, left = KEPT_BACK[kind]
+    assert without(reason, text) == left
+
+
+LETTERS = st.text(st.sampled_from("ab 12:#\nÄß"), max_size=30)
+
+
+@given(text=LETTERS, before=LETTERS, after=LETTERS, place=st.integers(0, 30), status=st.booleans())
+@example(text="ab # cde 123", before="ab 123 cde", after="", place=0, status=True)
+def test_no_run_of_8_characters_of_the_text_survives(text, before, after, place, status):
+    said = before + text[place : place + 9] + after
+    left = without(f"400: {said}" if status else said, text)
+    assert not any(text[start : start + 8] in left for start in range(len(text) - 7))
+
+
+@given(text=LETTERS, reason=LETTERS)
+def test_what_is_dropped_from_a_reason_is_dropped_once(text, reason):
+    left = without(reason, text)
+    assume(left != "#")
+    assert without(left, text) == left

@@ -196,6 +196,20 @@ def test_a_refusal_keeps_the_providers_words():
     assert judged(400, body) == Refused(ErrorCode.REJECTED, "400: to: # is no number")
 
 
+ECHOES = (
+    {"message": "The text of ours", "to": "+13115552367"},
+    {"message": "The text of ours", "uuid": UUID},
+    {"error": {"message": "The text of ours", "tn": 13115552368}},
+    {"message": {"message": "The text of ours", "from": "+13115552368", "text": "The text of ours"}},
+)
+
+
+@pytest.mark.parametrize("body", ECHOES)
+def test_the_message_of_an_sms_that_it_shows_is_no_explanation(body):
+    assert judged(400, body) == Refused(ErrorCode.REJECTED, "400: refused")
+    assert judged(400, body | {"reason": "no credit"}) == Refused(ErrorCode.REJECTED, "400: no credit")
+
+
 # Receipts
 
 

@@ -38,6 +38,7 @@ def test_other_numbers_are_ordinary_and_delivered(to):
     [
         ("refused", Status.FAILED),
         ("undelivered", Status.UNDELIVERED),
+        ("early_undelivered", Status.UNDELIVERED),
         ("hang", Status.UNCERTAIN),
         ("silent", Status.SENT),
         ("error", Status.UNCERTAIN),

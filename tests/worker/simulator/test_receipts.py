@@ -85,6 +85,7 @@ def test_sent_then_delivered_in_the_shape_of_the_events_page(base_url, callbacks
         ("corrected", ["sent", "delivery_failed", "delivered"]),
         ("accepted_error", ["sent", "delivered"]),
         ("early", ["sent", "delivered"]),
+        ("early_undelivered", ["delivery_failed", "sent"]),
     ],
 )
 def test_each_number_reports_in_its_own_way(base_url, callbacks, simulator, name, statuses):
@@ -97,6 +98,11 @@ def test_early_receipts_are_there_before_the_answer(base_url, callbacks):
     answer = send(base_url, number_for("early"))
     assert reports(callbacks.bodies) == ["sent", "delivered"]
     assert callbacks.bodies[0]["data"]["payload"]["id"] == answer.json()["payload"]["uuid"]
+
+
+def test_an_early_word_of_failure_stands_before_the_answer_and_sent_after_it(base_url, callbacks):
+    send(base_url, number_for("early_undelivered"))
+    assert reports(callbacks.bodies) == ["delivery_failed", "sent"]
 
 
 def test_late_receipts_come_later(base_url, callbacks, simulator):

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from sendline.contract.errors import ConfigurationError, LedgerError
+from sendline.ledger import verbs
 from sendline_worker.accounts import load_accounts
 from sendline_worker.checks import Check, check_accounts, check_providers, check_redis, check_workers
 from sendline_worker.cli import opening
@@ -57,9 +58,17 @@ def _checks(config: str | None) -> "Iterator[Check]":
     except ConfigurationError as error:
         yield Check("FAIL", "accounts", str(error))
     else:
-        yield from check_accounts(settings, accounts)
+        yield from check_accounts(settings, accounts, () if accounts else _published(settings))
     yield from _ledger_checks(settings, accounts)
     yield from check_providers(accounts)
+
+
+def _published(settings: "Settings") -> tuple[str, ...]:
+    try:
+        with opening.ledger(settings) as ledger:
+            return tuple(ledger.run(verbs.directory()).accounts)
+    except (ConfigurationError, LedgerError):
+        return ()  # told where the ledger is checked
 
 
 def _ledger_checks(settings: "Settings", accounts: "Mapping[str, Account]") -> "Iterator[Check]":

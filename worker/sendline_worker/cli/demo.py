@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from sendline_worker.cli.apps import Config, Json, make_app
+from sendline_worker.cli.failures import Failure
 from sendline_worker.cli.printing import console, print_json
 
 app = make_app()
@@ -15,7 +16,7 @@ app = make_app()
 def demo(
     *,
     recipients: Annotated[
-        Path | None,
+        str | None,
         typer.Option(metavar="CSV", help="Whom to write to: columns name, number.  [default: 1,000 people]"),
     ] = None,
     config: Config = None,
@@ -36,8 +37,12 @@ def demo(
     from sendline_worker.demo.people import default_file, read_people
     from sendline_worker.demo.run import run_demo
     from sendline_worker.demo.view import View, show
+    from sendline_worker.stack import interrupts
 
-    people = read_people(recipients or default_file())
+    if recipients == "":
+        raise Failure("recipients", "is empty; give the path of a CSV, or leave it out for 1,000 people")
+    people = read_people(default_file() if recipients is None else Path(recipients))
+    interrupts.once()
     if json:
         result = run_demo(people, lambda _: None, lambda _: None)
         print_json(result.to_dict())

@@ -35,14 +35,14 @@ class Failure(Exception):
         return f"error: {field}: {message}" if field else f"error: {message}"
 
 
-def failure_of(error: Exception) -> Failure | None:
-    """Return what `error` means to a person; None where it is a fault of ours, not a mistake."""
+def failure_of(error: Exception, command: str = "sendline") -> Failure | None:
+    """Return what `error`, met in `command`, means to a person; None where it is a fault of ours."""
     if isinstance(error, Failure):
         return error
     if isinstance(error, ModuleNotFoundError):
         return missing_module(error)
     if hasattr(error, "format_message"):
-        return _of_usage(error)
+        return _of_usage(error, command)
     from sendline.contract.errors import SendlineError
 
     return _of_sendline(error) if isinstance(error, SendlineError) else None
@@ -70,10 +70,10 @@ def _of_sendline(error: Exception) -> Failure:
     return Failure(found["field"], found["message"]) if found else Failure(None, text)
 
 
-def _of_usage(error: Any) -> Failure:
+def _of_usage(error: Any, command: str) -> Failure:
     """Read one of the parser's errors by its attributes: their classes have moved between its releases."""
     ctx = getattr(error, "ctx", None)
-    command = ctx.command_path if ctx is not None else "sendline"
+    command = ctx.command_path if ctx is not None else command
     option, param = getattr(error, "option_name", None), getattr(error, "param", None)
     see = f"see `{command} --help`"
     if option is not None and hasattr(error, "possibilities"):

@@ -27,7 +27,7 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
     except BrokenPipeError:
         return _go_quietly()
     except Exception as error:  # noqa: BLE001 - a mistake is told in one line, whatever raised it
-        failure = failure_of(error)
+        failure = failure_of(error, f"sendline {words[0]}" if words else "sendline")
         if failure is None:
             traceback.print_exception(error)
             return FAULT
@@ -65,6 +65,8 @@ def _call(name: str, module: Any, words: list[str]) -> int:
 
 def _unknown(word: str) -> Failure:
     if word.startswith("-"):
+        if word.partition("=")[0] in {"--json", "--config"}:
+            return Failure(word, f"options come after the command: sendline COMMAND {word}")
         near = nearest(word, ["--help", "--version"])
         fix = f"did you mean {near}?" if near else "options come after the command, see `sendline --help`"
         return Failure(word, f"no such option of `sendline`; {fix}")

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from sendline_worker.cli.failures import Failure
@@ -26,11 +26,16 @@ def seconds(field: str, text: str) -> float:
 
 
 def instant(field: str, text: str) -> datetime:
-    """Return the time that `text` (ISO 8601) means; without a zone it is this machine's local time."""
+    """Return the time that `text` means: 30m or 2h from now, or ISO 8601, without a zone in local time."""
+    now = datetime.now().astimezone()
+    found = _LENGTH.fullmatch(text.strip().lower())
     try:
+        if found is not None and found["unit"]:
+            return now + timedelta(seconds=seconds(field, text))
         return datetime.fromisoformat(text.strip()).astimezone()
     except (ValueError, OverflowError, OSError):
-        raise Failure(field, f"{text!r} is no time; write it as 2030-01-31T09:00:00+01:00, or ...Z") from None
+        tomorrow = (now + timedelta(days=1)).isoformat(timespec="seconds")
+        raise Failure(field, f"{text!r} is no time; write 2h, 30m (from now), or {tomorrow}") from None
 
 
 def pairs(field: str, texts: "Iterable[str]") -> dict[str, str]:

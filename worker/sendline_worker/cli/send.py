@@ -11,6 +11,7 @@ from sendline_worker.cli import opening, reading
 from sendline_worker.cli.apps import Config, Json, make_app
 from sendline_worker.cli.failures import Failure
 from sendline_worker.cli.printing import print_json, print_line
+from sendline_worker.waiting import spell
 
 if TYPE_CHECKING:
     from sendline.contract.message import Message, TimelineEntry
@@ -39,11 +40,13 @@ def send(
     ] = None,
     not_before: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="ISO 8601; without a zone it is this machine's local time."),
+        typer.Option(metavar="TIME", help="From now, as 30m, 2h; or ISO 8601, without a zone local time."),
     ] = None,
     valid_for: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Seconds, or 10m, 72h, 3d: never sent later.  [default: 72h]"),
+        typer.Option(
+            metavar="TIME", help="Seconds, or 10m, 72h, 3d: never sent later.  [default: 72h, urgent 10m]"
+        ),
     ] = None,
     on_uncertain: Annotated[
         str | None,
@@ -74,7 +77,7 @@ def send(
       sendline send --to +13115552367 --text 'Hello, world!' --sender +13115552368
       sendline send --to +13115552367 --text 'Your code is 123456' --lane urgent --wait --timeout 30
       sendline send --to +13115552367 --text - < text.txt
-      sendline send --to +13115552367 --text 'Good morning' --not-before 2030-01-31T09:00:00+01:00
+      sendline send --to +13115552367 --text 'Good morning' --not-before 2h
       sendline send --to +13115552367 --text 'Paid' --idempotency-key order-17 --metadata order=17
     """  # noqa: D301 - the parser's mark for what it must not wrap
     if timeout is not None and not wait:
@@ -100,7 +103,9 @@ def send(
             message = _follow(producer, message, longest, quiet=json)
         if json:
             print_json(message.to_dict())
-    return _exit_code(message) if wait else 0
+    if wait:
+        _demand_known_end(message, longest)
+    return 0 if not wait or message.status in GOOD else 1
 
 
 def _show(message: "Message") -> None:
@@ -137,7 +142,12 @@ def _show_change(message: "Message", entry: "TimelineEntry") -> None:
     print_line(message.id, entry.status.value, *([f"({why})"] if why else []))
 
 
-def _exit_code(message: "Message") -> int:
-    if message.final:
-        return 0 if message.status in GOOD else 1
-    return 1 if message.status is Status.UNCERTAIN else NOT_IN_TIME
+def _demand_known_end(message: "Message", longest: float) -> None:
+    """Raise Failure with what to do where it is not known what became of the message."""
+    see = f"see `sendline status {message.id}`"
+    if message.status is Status.UNCERTAIN:
+        raise Failure(None, f"the provider may or may not have accepted it: {see} before it is sent again", 1)
+    if not message.final:
+        raise Failure(
+            None, f"it is not final after {spell(longest)}: {see} for what it waits for", NOT_IN_TIME
+        )

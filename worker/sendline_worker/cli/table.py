@@ -39,6 +39,7 @@ Exit codes: 0 all well; 1 it is not well; 2 a mistake, in one line on stderr; 3 
 
 Begin with:
   sendline demo
+  sendline up
   sendline send --to +13115552367 --text 'Hello, world!' --wait
 """
 

@@ -1,11 +1,13 @@
 """`sendline up`: everything on this machine, until Ctrl-C."""
 
-import signal
+import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from sendline.ledger.faults import place
+from sendline.settings import ledger_url
 from sendline_worker.cli import opening
 from sendline_worker.cli.apps import Config, Json, make_app
 from sendline_worker.cli.printing import print_json, print_line
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 app = make_app()
 
+DEFAULT: Final = "default"
+"""The instance that commands use where none is named."""
 TRY: Final = "sendline send --to +13115552367 --text 'Hello, world!' --wait"
 
 
@@ -43,22 +47,22 @@ def up(
       sendline up --instance staging --config staging.toml
     """  # noqa: D301 - the parser's mark for what it must not wrap
     settings = opening.load(config, instance=instance, processes=processes)
+    from sendline_worker.accounts import load_accounts
     from sendline_worker.embedded import claim_instance
-    from sendline_worker.stack import Stack
+    from sendline_worker.stack import Stack, interrupts
     from sendline_worker.stack.stack import wait_while_healthy
 
+    load_accounts(settings)  # a mistake in one is told before anything starts
     set_up_logs("up")
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, _interrupt)  # a shell makes its background jobs ignore it
+    interrupts.once()
     directory = claim_instance(settings)
     say = _quiet if json else _step
     try:
         with Stack(settings, directory, say=say) as stack:
-            print_json(_facts(stack)) if json else _describe(stack)
+            print_json(_facts(stack)) if json else _describe(stack, config)
             try:
                 wait_while_healthy(stack)
             except KeyboardInterrupt:
-                signal.signal(signal.SIGINT, signal.SIG_IGN)  # the end is on its way: once is enough
                 say("ending: calls under way are finished first")
     except KeyboardInterrupt:
         pass  # while it started: what had been started is ended
@@ -78,19 +82,27 @@ def _facts(stack: "Stack") -> dict[str, Any]:
     }
 
 
-def _describe(stack: "Stack") -> None:
-    name = stack.directory.name
-    other = "" if name == stack.settings.instance else f"SENDLINE_INSTANCE={name} "
+def _describe(stack: "Stack", config: str | None) -> None:
+    instance = None if stack.server is None else stack.directory.name
     print_line("")
-    print_line(f"Sendline is up, instance {name}. Data: {stack.directory}")
+    if instance is not None:
+        print_line(f"Sendline is up, instance {instance}. Data: {stack.directory}")
+    else:
+        print_line(f"Sendline is up. Data: Redis at {place(ledger_url(stack.settings))}")
     print_line(f"  receiver   {stack.receiver_url}")
     if stack.simulates:
         print_line(f"  simulator  {stack.simulator_url} (no account is configured, so no SMS is sent)")
     elif stack.settings.public_url is None:
         print_line("  public_url is not set: no provider can report deliveries")
     print_line(f"  accounts   {', '.join(stack.settings.accounts)}")
-    print_line(f"Try, in another terminal:  {other}{TRY}")
+    print_line(f"Try, in another terminal:  {hint(instance, config)}")
     print_line("Ctrl-C ends it.")
+
+
+def hint(instance: str | None, config: str | None) -> str:
+    """Return a command that reaches the stack from another terminal; `instance` is None with a Redis."""
+    before = "" if instance in (None, DEFAULT) else f"SENDLINE_INSTANCE={instance} "
+    return f"{before}{TRY}{'' if config is None else f' --config {shlex.quote(config)}'}"
 
 
 def _step(text: str) -> None:
@@ -100,7 +112,3 @@ def _step(text: str) -> None:
 
 def _quiet(_text: str) -> None:
     """Say nothing: JSON is for programs."""
-
-
-def _interrupt(_number: int, _frame: object) -> None:
-    raise KeyboardInterrupt

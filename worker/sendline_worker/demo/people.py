@@ -5,16 +5,22 @@ from dataclasses import dataclass
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sendline.contract.draft import Fields
 from sendline.contract.errors import ConfigurationError
 from sendline.contract.lane import Lane
+from sendline.contract.numbers import parse_number
 from sendline.contract.status import Status
 from sendline_worker.simulator.behaviours import expected
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 MOST: Final = 10_000
 """Rows at most: it is a demo."""
+URGENT_TO: Final = "+13115552367"
+"""Whom the one urgent message goes to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +49,17 @@ def default_file() -> Path:
 
 
 def read_people(path: Path) -> list[Person]:
-    """Return the rows of a CSV with the columns name and number. Raises ConfigurationError."""
+    """Return the rows of a CSV with the columns name and number.
+
+    Raises ConfigurationError with the line of the first row that can't be written to.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
             missing = {"name", "number"} - set(rows.fieldnames or ())
             if missing:
                 raise ConfigurationError(f"{path}: has no column {' and '.join(sorted(missing))}")
-            people = [Person(row["name"] or "", row["number"] or "") for row in islice(rows, MOST)]
+            people = list(islice(_people(path, rows), MOST))
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}") from None
     except (UnicodeDecodeError, csv.Error):
@@ -58,3 +67,22 @@ def read_people(path: Path) -> list[Person]:
     if not people:
         raise ConfigurationError(f"{path}: holds no people")
     return people
+
+
+def _people(path: Path, rows: "csv.DictReader[str]") -> "Iterator[Person]":
+    line_of = {URGENT_TO: 0}
+    for row in rows:
+        place = f"{path}: line {rows.line_num}"
+        if row["name"] is None or row["number"] is None:
+            raise ConfigurationError(f"{place}: has too few columns; write name and number")
+        try:
+            number = parse_number(row["number"], None)
+        except ValueError as error:
+            problem = str(error).removesuffix(" or set default_region")  # the demo reads no settings
+            raise ConfigurationError(f"{place}: number: {problem}") from None
+        before = line_of.setdefault(number, rows.line_num)
+        if number == URGENT_TO:
+            raise ConfigurationError(f"{place}: the number of the demo's urgent message; remove the row")
+        if before != rows.line_num:
+            raise ConfigurationError(f"{place}: the same number as in line {before}; leave one")
+        yield Person(row["name"], number)

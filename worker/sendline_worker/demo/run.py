@@ -16,13 +16,12 @@ from sendline.ledger.limits import Limits
 from sendline.settings import Settings, ledger_url
 from sendline_worker.accounts import load_accounts
 from sendline_worker.audit import Audit
-from sendline_worker.demo.people import Person
+from sendline_worker.demo.people import URGENT_TO, Person
 from sendline_worker.demo.verdict import Verdict, judge
 from sendline_worker.simulator.client import SimulatorClient
 from sendline_worker.stack import PartFailed, Stack
 from sendline_worker.stack.stack import SIMULATED
 
-URGENT_TO: Final = "+13115552367"
 PATIENCE: Final = 75.0
 """Seconds within which every message must be where it belongs."""
 LOOK: Final = 0.1

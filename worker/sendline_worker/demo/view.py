@@ -17,6 +17,8 @@ from sendline_worker.demo.run import Result
 
 LINE_EVERY: Final = 2.0
 """Seconds between two lines where the output is no terminal."""
+ENOUGH: Final = 50
+"""Messages from which on a rate can be told."""
 SHOWN: Final = 20
 """Problems listed; the rest are counted."""
 
@@ -82,10 +84,7 @@ def show(console: Console, result: Result) -> None:
     console.print(timeline_table(result.urgent))
     console.print("\nAll messages by status:")
     console.print(_counts_table(result))
-    console.print(
-        f"\nRate: {result.rate:g} a second configured; the provider saw {result.rate_used:.1f} a second "
-        f"while messages waited, at most {result.rate_peak} in any one second."
-    )
+    console.print(f"\nRate: {result.rate:g} a second configured{_rate_seen(result)}.")
     v = result.verdict
     console.print(
         f"Provider's log: {v.requests:,} requests; {v.accepted_once:,} messages accepted exactly once, "
@@ -126,6 +125,14 @@ def _counts_table(result: Result) -> Table:
     return table
 
 
-def _by_status(counts: Mapping[str, int]) -> str:
+def _rate_seen(result: Result) -> str:
+    if result.counts["accepted"] < ENOUGH:
+        return ""
+    return (
+        f"; the provider saw {result.rate_used:.1f} a second "
+        f"while messages waited, at most {result.rate_peak} in any one second"
+    )
 
+
+def _by_status(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{counts[status]} {status}" for status in Status if counts[status])

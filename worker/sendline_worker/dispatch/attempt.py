@@ -2,16 +2,16 @@
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_random_exponential
 
 from sendline.contract import ids
 from sendline.contract.codes import ErrorCode
-from sendline_worker.outcomes import AccountStopped, Outcome, Refused, Uncertain
+from sendline_worker.outcomes import Accepted, Outcome, Refused, Uncertain
 from sendline_worker.providers.base import Answer, Outbound
-from sendline_worker.providers.judgement import judge_broken
+from sendline_worker.providers.judgement import judge_broken, without
 from sendline_worker.wire import Broken, Wire
 
 if TYPE_CHECKING:
@@ -38,29 +38,31 @@ class Carrier:
     wire: Wire
     urls: "CallbackUrls"
 
-    async def attempt(self, claim: "Claim") -> Outcome:
+    async def attempt(self, account: "Account", claim: "Claim") -> Outcome:
         """Call the provider once and return what it came to; raises only CancelledError."""
-        account = self.accounts.get(claim.account)
-        if account is None:
-            return AccountStopped("not configured on this worker")
         message = self._outbound(account, claim)
+        outcome = await self._attempt(account, message)
+        if isinstance(outcome, Accepted):
+            return outcome
+        return replace(outcome, reason=without(outcome.reason, message.text))
+
+    async def _attempt(self, account: "Account", message: Outbound) -> Outcome:
         if why := account.card.refusal(text=message.text, sender=message.sender or None):
             return Refused(ErrorCode.NO_ROUTE, f"{why[0]}: {why[1]}")
         try:
             request = account.adapter.compose(message)
-        except Exception as error:
-            log.exception("message %s: account %s can't compose it", message.id, account.name)
-            return Refused(
-                ErrorCode.REJECTED, f"can't be put into the provider's form: {type(error).__name__}"
-            )
+        except Exception as error:  # noqa: BLE001 - an attempt ends in an outcome, whatever happens
+            log.error("message %s: account %s can't compose it: %s", message.id, account.name, _kind(error))
+            return Refused(ErrorCode.REJECTED, f"can't be put into the provider's form: {_kind(error)}")
         answer = await self._call(request)
         if isinstance(answer, Broken):
             return judge_broken(answer)
         try:
             return account.adapter.judge(answer)
-        except Exception as error:
-            log.exception("message %s: account %s can't read its answer", message.id, account.name)
-            return Uncertain(f"its answer can't be read: {type(error).__name__}")
+        except Exception as error:  # noqa: BLE001 - the same
+            kind = _kind(error)
+            log.error("message %s: account %s can't read its answer: %s", message.id, account.name, kind)
+            return Uncertain(f"its answer can't be read: {kind}")
 
     def _outbound(self, account: "Account", claim: "Claim") -> Outbound:
         record = claim.record
@@ -85,6 +87,11 @@ class Carrier:
             wait=wait_random_exponential(multiplier=0.1, max=0.5),
             retry_error_callback=_last_result,
         )(self.wire.call, request)
+
+
+def _kind(error: Exception) -> str:
+    """Return what is told of a fault: its text could quote the message."""
+    return type(error).__name__
 
 
 def _never_left(answer: Answer | Broken) -> bool:

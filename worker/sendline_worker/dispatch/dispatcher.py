@@ -1,6 +1,7 @@
 """Claims what may go and carries it, for a slice of time. One per worker process."""
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING, Final
 from sendline.contract import ids
 from sendline.contract.errors import LedgerError
 from sendline.ledger import work
-from sendline_worker.dispatch.policy import RetryPolicy, handed_back, settlement
+from sendline_worker.dispatch.bell import Bell
+from sendline_worker.dispatch.policy import RetryPolicy, handed_back, not_ours, settlement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from sendline.ledger.connection import AsyncLedger
     from sendline.ledger.limits import Limits
@@ -26,10 +28,8 @@ LINGER: Final = 2.0
 """Seconds for which a dispatcher with nothing to do stays awake; work due within it is waited for."""
 PROMISE: Final = 3.0
 """It claims again within this time: LINGER and a reserve."""
-SHORT: Final = 0.02
-"""Up to this many seconds a plain sleep is cheaper than waiting for the bell."""
-BELL: Final = 0.5
-"""The longest wait for the bell, so that an orderly shutdown is seen soon."""
+LOOK: Final = 0.5
+"""The longest rest, so that an orderly shutdown is seen soon."""
 STALE: Final = 1.0
 """A claim that is older is handed back: its rate slot has passed."""
 MOST: Final = 64
@@ -79,25 +79,28 @@ class Dispatcher:
         self._is_stopping = is_stopping
         self._number = 0
         self._carrying: set[asyncio.Task[None]] = set()
-        self._slot = asyncio.Event()
+        self._news = asyncio.Event()
 
     async def run(self, slice_seconds: float) -> None:
         """Claim until nothing may go within LINGER, the slice ends, or the worker stops."""
         end = time.monotonic() + slice_seconds
         busy_at = time.monotonic()
-        while time.monotonic() < end and not self._is_stopping():
-            if self._room() <= 0:
-                await self._await_slot(BELL)
-                continue
-            lingered = time.monotonic() - busy_at >= LINGER
-            claimed = await self._claim(may_sign_off=lingered, until=end)
-            if claimed is None:
-                return
-            if claimed.signed_off:
-                return
-            if claimed.claims:
-                busy_at = time.monotonic()
-            await self._rest(claimed)
+        async with self._listening() as bell:
+            while time.monotonic() < end and not self._is_stopping():
+                self._news.clear()
+                if self._room() <= 0:
+                    await self._rest(LOOK)
+                    continue
+                may_sign_off = time.monotonic() - busy_at >= LINGER
+                if may_sign_off:
+                    await bell.pause()  # a bell that rings from here on is not for this dispatcher
+                claimed = await self._claim(may_sign_off=may_sign_off, until=end)
+                if claimed is None or claimed.signed_off:
+                    return
+                bell.go_on()
+                if claimed.claims:
+                    busy_at = time.monotonic()
+                await self._rest(self._pause(claimed))
         await self._sign_off()
 
     async def drain(self, timeout: float) -> int:
@@ -108,15 +111,6 @@ class Dispatcher:
 
     def _room(self) -> int:
         return self._bounds.connections - len(self._carrying)
-
-    async def _await_slot(self, most: float) -> None:
-        """Return when a call ends, at the latest after `most` seconds."""
-        self._slot.clear()
-        try:
-            async with asyncio.timeout(most):
-                await self._slot.wait()
-        except TimeoutError:
-            pass
 
     async def _claim(self, *, may_sign_off: bool, until: float) -> work.Claimed | None:
         """Claim once, the same call again while the ledger is away; None where the slice ends first."""
@@ -146,23 +140,34 @@ class Dispatcher:
             self._start(claim, asked_at)
         return claimed
 
-    async def _rest(self, claimed: work.Claimed) -> None:
-        """Sleep until something may go, arrives, or, where only urgent ones have room, a call ends."""
+    def _pause(self, claimed: work.Claimed) -> float:
+        """Return for how long nothing is to be done, if there is no news."""
         if self._room() <= self._bounds.kept_for_urgent:
-            await self._await_slot(SHORT)
-            return
-        pause = LINGER
-        if claimed.next_at is not None:
-            pause = (claimed.next_at - claimed.now) / 1_000_000
-        if pause <= 0:
+            return LOOK  # only a call that ends, or an urgent message, which rings, makes a difference
+        if claimed.next_at is None:
+            return LOOK
+        return min((claimed.next_at - claimed.now) / 1_000_000, LOOK)
+
+    async def _rest(self, seconds: float) -> None:
+        """Return when a message arrives or a call ends, at the latest after `seconds`."""
+        if seconds <= 0:
             await asyncio.sleep(0)  # more may go now: let the calls just begun come first
-        elif pause <= SHORT:
-            await asyncio.sleep(pause)
-        else:
-            try:
-                await self._ledger.run(work.bell(min(pause, BELL)))
-            except LedgerError:
-                await asyncio.sleep(SHORT)  # the next claim tells of it
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+
+    @contextlib.asynccontextmanager
+    async def _listening(self) -> "AsyncIterator[Bell]":
+        bell = Bell(self._ledger, self._ring)
+        bell.go_on()
+        try:
+            yield bell
+        finally:
+            await bell.pause()
+
+    def _ring(self) -> None:
+        self._news.set()
 
     async def _sign_off(self) -> None:
         try:
@@ -177,9 +182,10 @@ class Dispatcher:
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._carrying.discard(task)
-        self._slot.set()
+        if self._room() == 1 or self._room() == self._bounds.kept_for_urgent + 1:
+            self._news.set()  # there was no room, for any or for those that are not urgent; now there is
         if not task.cancelled() and task.exception() is not None:
-            log.error("an attempt ended in a fault", exc_info=task.exception())
+            log.error("an attempt ended in a fault: %s", type(task.exception()).__name__)
 
     async def _carry(self, claim: work.Claim, asked_at: float) -> None:
         if time.monotonic() - asked_at > STALE:
@@ -188,9 +194,12 @@ class Dispatcher:
         if self._is_stopping():
             self._settler.put(handed_back(claim, "the worker is shutting down"))
             return
-        outcome = await self._carrier.attempt(claim)
         account = self._carrier.accounts.get(claim.account)
-        receipts = account.capabilities.receipts if account else True
+        if account is None:
+            self._settler.put(not_ours(claim))
+            return
+        outcome = await self._carrier.attempt(account, claim)
+        receipts = account.capabilities.receipts
         settled = settlement(claim, outcome, self._policy, receipts=receipts, random=random.random)
         if settled.code:
             log.info(

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from sendline.settings import Settings
 
+ELSEWHERE_AFTER: Final = 5.0
+"""Seconds until a message may be claimed again, by a worker that has its account."""
 PROBE_AFTER: Final = 60.0
 """Seconds after which an account that stopped is tried again, with one message."""
 
@@ -35,7 +37,7 @@ PROBE_AFTER: Final = 60.0
 class RetryPolicy:
     """How often and when a message is tried. Times in seconds."""
 
-    max_attempts: int = 5
+    max_attempts: int = 12
     base: float = 2.0
     """The wait before the second attempt; each further one doubles it."""
     longest: float = 600.0
@@ -100,6 +102,20 @@ def handed_back(claim: Claim, reason: str) -> Settlement:
         delay=HEAD,
         code=ErrorCode.HANDED_BACK,
         reason=reason,
+    )
+
+
+def not_ours(claim: Claim) -> Settlement:
+    """Return the settlement of a claim for an account that this worker does not have: another one may."""
+    return Settlement(
+        claim.message_id,
+        claim.token,
+        claim.account,
+        Status.RETRYING,
+        counted=False,
+        delay=ELSEWHERE_AFTER,
+        code=ErrorCode.HANDED_BACK,
+        reason="its account is not configured on the worker that claimed it",
     )
 
 

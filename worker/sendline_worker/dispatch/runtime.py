@@ -80,7 +80,7 @@ class Runtime:
     async def _open(self) -> None:
         s = self._settings
         limits = Limits.of(s)
-        self._ledger = AsyncLedger(ledger_url(s), timeout=max(s.redis_timeout, LEDGER_TIMEOUT))
+        self._ledger = AsyncLedger(ledger_url(s), timeout=LEDGER_TIMEOUT)
         self._wire = Wire(connections=s.connections, total=s.call_timeout)
         self._settler = Settler(self._ledger, limits)
         self._settling = asyncio.create_task(self._settler.run())
@@ -96,7 +96,7 @@ class Runtime:
         )
 
     async def _close(self) -> None:
-        left = await self._dispatcher.drain(self._settings.call_timeout + IN_PLACE + 1)
+        left = await self._dispatcher.drain(self._settings.call_timeout + 2 * IN_PLACE + 1)
         if left:
             log.warning("%d calls did not end in time; their claims will be judged when the lease ends", left)
         if not await self._settler.flush(FLUSH):

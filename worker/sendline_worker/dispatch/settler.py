@@ -69,19 +69,33 @@ class Settler:
 
     async def _write_all(self) -> None:
         while self._waiting:
-            batch = self._waiting[:MOST] = _in_order(self._waiting[:MOST])
-            try:
-                results = await self._ledger.run(work.settle(self._limits, batch))
-            except LedgerError as error:
-                log.warning("%d outcomes wait to be written: %s", len(self._waiting), error)
-                await asyncio.sleep(RETRY_EVERY)
-                continue
+            batch = in_order(self._waiting[:MOST])
             del self._waiting[: len(batch)]
-            _report(batch, results)
+            left = await self._write(batch)
+            if left and len(batch) > 1:
+                left = [one for each in left for one in await self._write([each])]
+            if left:
+                self._waiting += left  # behind all others, so that what the ledger refuses holds up nothing
+                await asyncio.sleep(RETRY_EVERY)
         self._empty.set()
 
+    async def _write(self, batch: "list[Settlement]") -> "list[Settlement]":
+        """Write `batch`; return what has to be tried again."""
+        try:
+            results = await self._ledger.run(work.settle(self._limits, batch))
+        except LedgerError as error:
+            log.warning("%d outcomes wait to be written: %s", len(batch) + len(self._waiting), error)
+            return batch
+        except Exception as error:  # noqa: BLE001 - a fault of ours in one must not end the writing of all
+            if len(batch) > 1:
+                return batch
+            log.error("message %s: its outcome can't be written: %s", _id(batch[0]), type(error).__name__)
+            return []
+        _report(batch, results)
+        return []
 
-def _in_order(batch: "list[Settlement]") -> "list[Settlement]":
+
+def in_order(batch: "list[Settlement]") -> "list[Settlement]":
     """Return `batch` so ordered that what goes back to the head of a line keeps its order there."""
     back = sorted((s for s in batch if s.delay == work.HEAD), key=lambda s: -s.token)
     return [s for s in batch if s.delay != work.HEAD] + back
@@ -92,7 +106,7 @@ def _report(batch: "list[Settlement]", results: "list[work.Settled]") -> None:
         if result in ("dead", "unknown"):
             log.warning(
                 "message %s: outcome %s came too late (%s); nothing was changed",
-                ids.to_text(settlement.message_id),
+                _id(settlement),
                 settlement.target,
                 result,
             )
@@ -100,3 +114,7 @@ def _report(batch: "list[Settlement]", results: "list[work.Settled]") -> None:
     for (account, effect, reason), number in stopped.items():
         what = "is paused" if effect == "pause" else "is stopped"
         log.warning("account %s %s (%d messages wait): %s", account, what, number, reason)
+
+
+def _id(settlement: "Settlement") -> str:
+    return ids.to_text(settlement.message_id)

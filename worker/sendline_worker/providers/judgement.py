@@ -32,6 +32,11 @@ _REDIRECTION: Final = range(300, 400)
 _SCRUBBED: Final = 1000
 """The characters of a provider's text that are looked at."""
 _NUMBER: Final = re.compile(r"\+?\d(?:[ ().\-]{0,2}\d){4,}")
+_STATUS: Final = re.compile(r"\d{3}(?=: )", re.ASCII)
+_CODE: Final = re.compile(r"\d{3,}")
+_SHARED: Final = 8
+"""A run of the text of as many characters is a part of it, not a word that happens to be in both."""
+_SHORTEST: Final = 3
 _TOKEN: Final = re.compile(r"[\w.+/=\-]{24,}")
 _SECONDS: Final = re.compile(r"\d{1,9}(?:\.\d{1,9})?", re.ASCII)
 _WHY: Final = ("message", "error", "msg", "reason", "description", "detail")
@@ -124,6 +129,40 @@ def scrub(text: str) -> str:
     line = _NUMBER.sub("#", _TOKEN.sub("#", line))
     line = " ".join(line.split())
     return line if len(line) <= REASON_LENGTH else line[: REASON_LENGTH - 1] + "…"
+
+
+def without(reason: str, text: str | None) -> str:
+    """Return `reason` without what it repeats of the message's `text`.
+
+    If they share 8 characters in a row, or `reason` holds a whole text of 3 to 7, only the status at its
+    beginning is left, or `#` where there is none. Else each number of three and more digits that is in the
+    text too is masked. Capitals and the kind of white space make no difference.
+    """
+    if not text:
+        return reason
+    found = _STATUS.match(reason)
+    status = found.group() if found else ""
+    words = reason[len(status) :]
+    joined = re.sub(r"(?<=\d)[ .\-](?=\d)", "", text)
+    masked = _CODE.sub(lambda run: "#" if run[0] in text or run[0] in joined else run[0], words)
+    if any(_share(told, text) for told in (words, status + words, masked, status + masked)):
+        return status or "#"
+    return status + masked
+
+
+def _share(told: str, text: str) -> bool:
+    return _overlap(told, text) or _overlap(_folded(told), _folded(text))
+
+
+def _overlap(told: str, text: str) -> bool:
+    length = min(_SHARED, len(text))
+    return length >= _SHORTEST and any(
+        told[start : start + length] in text for start in range(len(told) - length + 1)
+    )
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())
 
 
 def _reason(status: int, meaning: str, said: str) -> str:

@@ -18,6 +18,8 @@ from pydantic import (
 )
 
 from sendline.contract.errors import ConfigurationError
+from sendline.settings import AccountSettings
+from sendline.settings.sources import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,11 +68,15 @@ Options = TypeVar("Options", bound=ProviderOptions)
 
 
 def read_options(model: type[Options], options: "Mapping[str, object]", *, name: str) -> Options:
-    """Return account `name`'s options; raises ConfigurationError with the first that is wrong and its fix."""
+    """Return account `name`'s options; raises ConfigurationError with the first that is wrong and its fix.
+
+    An unknown option goes first: it may be a missing one, misspelt.
+    """
     try:
         return model.model_validate(dict(options))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
+        errors = error.errors(include_url=False, include_input=False)
+        first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
     raise ConfigurationError(_line(model, first, name))
 
 
@@ -81,9 +87,16 @@ def _line(model: type[ProviderOptions], error: "ErrorDetails", name: str) -> str
     if error["type"] in {"missing", "too_short", "string_too_short"} and field is not None:
         return f"{where}: missing; put {field.description} here"
     if error["type"] == "extra_forbidden":
-        return f"{where}: not an option of this provider; it knows {', '.join(sorted(model.model_fields))}"
+        return f"{where}: not an option of this provider; {_known(model, option)}"
     cause = error.get("ctx", {}).get("error")
     return f"{where}: {cause if cause is not None else error['msg'][:1].lower() + error['msg'][1:]}"
+
+
+def _known(model: type[ProviderOptions], option: str) -> str:
+    options, settings = sorted(model.model_fields), sorted(AccountSettings.model_fields)
+    meant = did_you_mean(option, [*options, *settings])
+    hint = f"{meant} " if meant.startswith("did you mean") else ""
+    return f"{hint}it knows {', '.join(options)}; every account takes {', '.join(settings)}"
 
 
 def _is_secret(model: type[BaseModel], name: str) -> bool:

@@ -91,7 +91,7 @@ class Receipts:
         except Exception as error:  # noqa: BLE001 - any fault of an adapter
             self._counts["fault"] += 1
             what = type(error).__name__
-            log.error("account %s: its adapter failed: %s", account.name, what)  # noqa: TRY400 - its text may quote
+            log.error("account %s: its adapter failed: %s", account.name, what)
             return None
 
     async def _store(

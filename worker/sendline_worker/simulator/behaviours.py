@@ -167,6 +167,9 @@ def _reports() -> tuple[Behaviour, ...]:
                   accepts=True, receipts=(SENT, UNDELIVERED)),
         Behaviour("corrected", 47, "reports undelivered, then corrects it to delivered", accepts=True,
                   receipts=(SENT, UNDELIVERED, DELIVERED)),
+        Behaviour("early_undelivered", 48, "reports undelivered, then sent, before it answers",
+                  undelivered, undelivered, accepts=True, receipts=(UNDELIVERED, SENT),
+                  early_receipts=True),
     )  # fmt: skip
 
 

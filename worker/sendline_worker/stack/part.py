@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sendline.contract.errors import SendlineError
 from sendline_worker.logs import set_up_logs
+from sendline_worker.stack import interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +54,8 @@ class Part:
 
     def begin(self) -> None:
         """Start its process, without waiting."""
-        self._process.start()
+        with interrupts.deferred(), interrupts.kept_from_children():
+            self._process.start()
         self._theirs.close()
 
     def await_ready(self) -> None:
@@ -108,6 +110,7 @@ def _run(
     target, arguments = job
     with contextlib.suppress(OSError):
         os.setsid()
+    interrupts.admit()
     _end_with(starter)
     if log is not None:
         with log.open("ab", buffering=0) as file:

@@ -12,6 +12,7 @@ from sendline.settings import AccountSettings, Settings
 from sendline_worker.embedded import EmbeddedServer, secret_key
 from sendline_worker.providers.registry import simulated_account
 from sendline_worker.serving import base_url, listening
+from sendline_worker.stack import interrupts
 from sendline_worker.stack.part import Part, PartFailed
 from sendline_worker.stack.targets import receiver, simulator, worker
 from sendline_worker.tokens import CallbackUrls
@@ -95,12 +96,13 @@ class Stack:
     def stop(self) -> list[str]:
         """End all parts, the worker first; return the names of those that had to be forced."""
         forced = []
-        for part in reversed(self._parts):
-            part.ask_to_end()
-            if not part.end():
-                forced.append(part.name)
-        self._parts.clear()
-        self._exits.close()
+        with interrupts.deferred():
+            for part in reversed(self._parts):
+                part.ask_to_end()
+                if not part.end():
+                    forced.append(part.name)
+            self._parts.clear()
+            self._exits.close()
         return forced
 
     def _start(self) -> None:
@@ -123,12 +125,12 @@ class Stack:
     def _http_parts(self, listeners: ExitStack) -> list[Part]:
         """Return the simulator, if it is needed, and the receiver; they know each other's URLs from here."""
         s = self.settings
-        receives = listeners.enter_context(self._listener("receiver_port", s.receiver_host, s.receiver_port))
+        receives = listeners.enter_context(self._listener("receiver", s.receiver_host, s.receiver_port))
         self.receiver_url = base_url(receives)
         parts = []
         if not s.accounts:
             simulates = listeners.enter_context(
-                self._listener("simulator_port", s.simulator_host, s.simulator_port)
+                self._listener("simulator", s.simulator_host, s.simulator_port)
             )
             self.simulator_url = base_url(simulates)
             account = AccountSettings.model_validate(simulated_account(self.simulator_url))
@@ -144,12 +146,14 @@ class Stack:
 
     def _listener(self, name: str, host: str, port: int) -> "socket.socket":
         """Return a listening socket. The default port gives way to any free one where it is taken."""
-        if name in self.settings.model_fields_set:
-            return listening(host, port)
-        try:
-            return listening(host, port)
-        except ConfigurationError:
-            return listening(host, 0)
+        problem = ""
+        for each in (port,) if f"{name}_port" in self.settings.model_fields_set else (port, 0):
+            try:
+                return listening(host, each)
+            except ConfigurationError as error:
+                problem = str(error).rpartition(": ")[0]  # what follows names options that this command lacks
+        fix = f"choose another (0 takes a free one), or another {name}_host"
+        raise ConfigurationError(f"{name}_port: {problem}; {fix}")
 
     def _log(self, name: str) -> Path | None:
         return self._logs / f"{name}.log" if self._logs else None

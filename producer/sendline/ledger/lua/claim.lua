@@ -12,6 +12,8 @@ local lease, horizon, promise = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(A
 local LINES_A_CALL, EXAMINED_A_CALL = 256, 1024
 local FULL_FOR_US, UNKNOWN_FOR_US = 20000, 5000000
 
+go_on_when_full()
+
 local took, reply = {}, {NOW_US, 0, 0}
 local accounts, examined = {}, 0
 
@@ -45,6 +47,9 @@ local function account_of(name)
       paused_until = tonumber(h[4] or 0), stopped = h[5], in_flight = tonumber(h[6] or 0),
       flying = tonumber(h[7] or 0),
     } or false
+    if a and a.tat > NOW_US + a.burst * a.interval then
+      a.tat, a.spent = NOW_US + a.burst * a.interval, true -- the clock stepped back, or the limits changed
+    end
     accounts[name] = a
   end
   return a
@@ -141,7 +146,7 @@ local function serve(lane, route, places)
       spend(a, got)
       free, again = allowance(a)
       if free > 0 then
-        again = NOW_US -- it is our room, not its limit, that ended: behind the routes that were not served
+        again = NOW_US -- it is our room, not its limit, that ended
       end
     end
   end
@@ -150,14 +155,35 @@ local function serve(lane, route, places)
   else
     redis.call('ZADD', K.ready .. lane, again, route)
   end
+  if got > 0 then
+    redis.call('HSET', K.turns, lane .. ':' .. route, NOW_US)
+  end
   return got
+end
+
+-- The routes of a lane that may go now, the one whose last turn is longest ago first: so those that share an
+-- account, or our room, take turns.
+local function ready_routes(lane)
+  local routes = redis.call('ZRANGEBYSCORE', K.ready .. lane, '-inf', NOW_US, 'LIMIT', 0, LINES_A_CALL)
+  if #routes > 1 then
+    local fields, turns = {}, {}
+    for place, route in ipairs(routes) do
+      fields[place] = lane .. ':' .. route
+    end
+    for place, at in ipairs(redis.call('HMGET', K.turns, unpack(fields))) do
+      turns[routes[place]] = tonumber(at or 0)
+    end
+    table.sort(routes, function(a, b)
+      return turns[a] < turns[b]
+    end)
+  end
+  return routes
 end
 
 for lane = 0, LANES - 1 do
   local places = lane == 0 and room or math.min(room, room_below)
   if places > 0 then
-    local routes = redis.call('ZRANGEBYSCORE', K.ready .. lane, '-inf', NOW_US, 'LIMIT', 0, LINES_A_CALL)
-    for _, route in ipairs(routes) do
+    for _, route in ipairs(ready_routes(lane)) do
       if places <= 0 or examined >= EXAMINED_A_CALL then
         break
       end

@@ -13,12 +13,24 @@ local RETENTION, DEADLINE, EVENTS_KEPT, MAX_ATTEMPTS, IDEMPOTENCY = unpack(bound
 local TIMELINE_FULL, TIMELINE_KEPT = 4096, 3072 -- bytes
 local PARKED_MOST, PARKED_FOR = 10000, 3600000 -- receipts, ms
 local WAKE_EVERY, WAKES_MOST = 1000, 100 -- ms, wakes in their queue
+local AWAKE_MOST = 60000 -- ms; a longer promise was made before the clock stepped back
 
 local deltas, flights, events, lines = {}, {}, {}, {}
 
+-- A record that can't be read is passed over, so that it harms no other; `sendline audit` names it.
 local function load(id)
   local raw = redis.call('GET', K.message .. id)
-  return raw and cmsgpack.unpack(raw)
+  if not raw then
+    return false
+  end
+  local readable, r = pcall(cmsgpack.unpack, raw)
+  return readable and type(r) == 'table' and r
+end
+
+-- Redis out of memory refuses a script whose first write needs some; after any other write it lets it go on.
+-- Every verb that helps the ledger drain begins with this one.
+local function go_on_when_full()
+  redis.call('DEL', K.nothing)
 end
 
 local function save(id, r, ttl)
@@ -233,7 +245,7 @@ end
 
 -- Tells the workers that something may go now: a bell for one that is awake, else the wake.
 local function rouse()
-  if redis.call('ZCOUNT', K.awake, NOW, '+inf') == 0 then
+  if redis.call('ZCOUNT', K.awake, NOW, NOW + AWAKE_MOST) == 0 then
     wake_another()
   elseif redis.call('LLEN', K.bell) == 0 then
     redis.call('LPUSH', K.bell, '1')

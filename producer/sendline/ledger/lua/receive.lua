@@ -6,14 +6,16 @@
 -- Returns for each 'applied'; 'unchanged' (known already, or not a move that the table allows);
 -- 'parked' (its provider id is not known yet); 'foreign' (the message is another account's); 'unknown'.
 
+go_on_when_full()
+
 -- Keeps a receipt until the provider id it names is known; the oldest gives way where there are too many.
 local function park(digest, status, code, reason)
   if digest == '' or status < 0 then
     return 'unknown'
   end
   local parked = redis.call('HGET', K.parked, digest)
-  if parked and cmsgpack.unpack(parked)[1] == S.DELIVERED then
-    return 'parked' -- nothing overrides a delivery
+  if parked and (status == S.SENT or cmsgpack.unpack(parked)[1] == S.DELIVERED) then
+    return 'parked' -- nothing overrides a delivery, and `sent` says less than whatever is here
   end
   redis.call('HSET', K.parked, digest, cmsgpack.pack({status, code, reason}))
   redis.call('ZADD', K.parked_at, NOW + PARKED_FOR, digest)

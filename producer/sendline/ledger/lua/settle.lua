@@ -8,19 +8,33 @@
 -- new: a receipt came first, or the claim was judged dead); 'dead' (the claim is no longer this one: nothing
 -- changed); 'unknown'.
 
-local function affect(name, effect, pause, reason)
+go_on_when_full()
+
+-- What an attempt says of its account. Only one that was claimed after the account stopped shows that it works
+-- again: others were under way already.
+local function affect(name, token, effect, pause, reason)
   local key = K.account .. name
   if effect == 'open' then
-    if redis.call('HDEL', key, 'stopped') == 1 then
-      redis.call('HDEL', key, 'paused_until')
+    local stopped_after = tonumber(redis.call('HGET', key, 'stopped_after'))
+    if stopped_after and token > stopped_after then
+      redis.call('HDEL', key, 'stopped', 'stopped_after', 'paused_until')
       release(name)
     end
   elseif effect ~= '' then
     local until_ms = math.max(tonumber(redis.call('HGET', key, 'paused_until') or 0), NOW + pause)
     redis.call('HSET', key, 'paused_until', until_ms, 'cause', reason)
     if effect == 'stop' then
-      redis.call('HSET', key, 'stopped', reason)
+      redis.call('HSET', key, 'stopped', reason, 'stopped_after', redis.call('HGET', K.meta, 'claims') or 0)
     end
+  end
+end
+
+-- A probe of a stopped account that was handed back unsent shows nothing: the next one may go at once.
+local function forget_probe(name)
+  local key = K.account .. name
+  if redis.call('HEXISTS', key, 'stopped') == 1 then
+    redis.call('HDEL', key, 'paused_until')
+    release(name)
   end
 end
 
@@ -40,6 +54,9 @@ local function give_back(id, r, s)
   move(id, r, target, s[9], s[10])
   if delay < 0 then
     enqueue(id, r, true)
+    if s[3] == S.CREATED then
+      forget_probe(r[F.account])
+    end
   else
     postpone(id, r, delay)
   end
@@ -71,7 +88,7 @@ local function settle(s)
   if r[F.status] ~= S.SENDING then
     return learn(id, r, s) and 'learned' or 'again'
   end
-  affect(r[F.account], s[11], s[12], s[10])
+  affect(r[F.account], token, s[11], s[12], s[10])
   if target == S.CREATED or target == S.RETRYING then
     give_back(id, r, s)
   elseif target == S.UNCERTAIN then

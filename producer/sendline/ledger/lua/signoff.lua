@@ -3,6 +3,8 @@
 -- ARGV[2] dispatcher  [3] horizon us
 -- Returns 1 where work is near, else 0.
 
+go_on_when_full()
+
 redis.call('ZREM', K.awake, ARGV[2])
 local upcoming = next_instant(0)
 if upcoming and upcoming <= NOW_US + tonumber(ARGV[3]) then

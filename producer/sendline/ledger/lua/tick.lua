@@ -3,12 +3,25 @@
 -- ARGV[2] worker  [3] ms for which it alone ticks  [4] messages at most
 -- Returns {1 if this worker ticks else 0, messages looked at}.
 
+go_on_when_full()
+
 local worker, lock, most = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local holder = redis.call('GET', K.tick)
 if holder and holder ~= worker then
   return {0, 0}
 end
 redis.call('SET', K.tick, worker, 'PX', lock)
+
+-- The clock stepped back: instants that were near are far now, so everything is looked at again.
+local ticked_at = tonumber(redis.call('HGET', K.meta, 'ticked_at') or 0)
+if ticked_at > NOW + 1000 then
+  for lane = 0, LANES - 1 do
+    for _, route in ipairs(redis.call('ZRANGE', K.ready .. lane, 0, -1)) do
+      redis.call('ZADD', K.ready .. lane, 'XX', NOW_US, route)
+    end
+  end
+end
+redis.call('HSET', K.meta, 'ticked_at', NOW)
 
 local function look(id)
   local r = load(id)
@@ -43,7 +56,8 @@ for _, id in ipairs(ids) do
   look(id)
 end
 
-redis.call('ZREMRANGEBYSCORE', K.awake, '-inf', NOW - 60000)
+redis.call('ZREMRANGEBYSCORE', K.awake, '-inf', NOW - AWAKE_MOST)
+redis.call('ZREMRANGEBYSCORE', K.awake, NOW + AWAKE_MOST, '+inf')
 for _, digest in ipairs(redis.call('ZRANGEBYSCORE', K.parked_at, '-inf', NOW, 'LIMIT', 0, most)) do
   redis.call('HDEL', K.parked, digest)
   redis.call('ZREM', K.parked_at, digest)

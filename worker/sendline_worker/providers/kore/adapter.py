@@ -4,6 +4,7 @@ The facts, with the page of each and what no page tells, are in docs/providers.m
 """
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import quote
 from uuid import uuid4
@@ -16,7 +17,6 @@ from sendline.contract.accounts import Capabilities
 from sendline_worker.outcomes import Accepted, AccountStopped, Outcome, Throttled, Uncertain
 from sendline_worker.providers.base import UnreadableReceipt
 from sendline_worker.providers.judgement import (
-    CLIENT_ERRORS,
     PAUSE,
     explanation,
     json_object,
@@ -36,6 +36,15 @@ DEFAULT_RATE: Final = 5.0
 """Messages a second: the documented 18,000 an hour for each bot, spread evenly."""
 INVALID_CREDENTIALS: Final = 4002
 RATE_LIMITED: Final = b"rate limit for this api has been reached"
+TRIGGERED: Final = "triggered the configured experience flow"
+"""How the one documented answer begins, in lower case."""
+_ERROR_FIELDS: Final = ("error", "errors", "msg")
+_ERROR_WORDS: Final = re.compile(
+    r"\b(?:errors?|exceptions?|fail(?:ed|s|ure)?|invalid|denied|unauthori[sz]ed|forbidden|rejected|refused"
+    r"|missing|unknown|unable|no|not|cannot|can't|couldn't)\b",
+    re.IGNORECASE,
+)
+"""What makes a `message` that no page shows doubtful."""
 
 
 class KoreOptions(ProviderOptions):
@@ -102,21 +111,24 @@ class Kore:
         return httpx.Request("POST", self._url, headers=headers, content=body)
 
     def judge(self, answer: "Answer") -> Outcome:
-        """Return what `answer` means: a 2xx JSON object with a `message` and no error is accepted."""
+        """Return what `answer` means: a 2xx JSON object with a `message` and no sign of an error is accepted.
+
+        The rate limit's sentence decides under any status: no page tells under which one it comes.
+        """
         status = answer.status
         answered = json_object(answer.body)
         faults = _faults(answered)
         said = next((text for fault in faults if (text := explanation(fault))), "")
         if any(str(fault.get("code")) == str(INVALID_CREDENTIALS) for fault in faults):
             return AccountStopped(f"{status}: {INVALID_CREDENTIALS}, the credentials are not accepted")
-        if status in CLIENT_ERRORS and RATE_LIMITED in answer.body.lower():
+        if RATE_LIMITED in answer.body.lower():
             return Throttled(retry_after(answer) or PAUSE, f"{status}: the API's rate limit has been reached")
         outcome = judge_by_status(answer, not_accepted=self._not_accepted, said=said)
         if outcome is not None:
             return outcome
         if answered is None:
             return Uncertain(f"{status}: the answer is no JSON object")
-        if answered.keys() & {"error", "errors", "code"}:
+        if _says_error(answered):
             return Uncertain(scrub(f"{status}: an error in an accepting answer. {said}"))
         message = answered.get("message")
         if not isinstance(message, str) or not message.strip():
@@ -135,6 +147,18 @@ def _mint(options: KoreOptions) -> str:
         claims["jti"] = str(uuid4())
     secret = options.client_secret.get_secret_value() if options.client_secret else ""
     return jwt.encode(claims, secret, algorithm=options.algorithm)
+
+
+def _says_error(answered: dict[str, Any]) -> bool:
+    """Say whether a 2xx's object has a field or a word of an error, whatever else stands in it."""
+    if any(name in answered for name in _ERROR_FIELDS):
+        return True
+    if "code" in answered and re.fullmatch(r"2\d\d", str(answered["code"])) is None:
+        return True
+    message = answered.get("message")
+    if not isinstance(message, str) or message.strip().lower().startswith(TRIGGERED):
+        return False
+    return _ERROR_WORDS.search(message) is not None
 
 
 def _faults(answered: dict[str, Any] | None) -> list[dict[str, Any]]:

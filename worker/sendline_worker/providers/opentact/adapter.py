@@ -30,6 +30,8 @@ DEFAULT_RATE: Final = 4.0
 """Messages a second. OpenTact tells no limit; this is the least that a US campaign class carries."""
 CALLBACK_LENGTHS: Final = range(10, 256)
 ID_LENGTH: Final = 128
+_OF_SMS: Final = frozenset({"to", "from", "tn", "text", "uuid"})
+"""The fields by which an object is an SMS, whose `message` is the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ class OpenTact:
     def judge(self, answer: "Answer") -> Outcome:
         """Return what `answer` means: a 2xx with payload.uuid, and no `success` but true, is accepted."""
         answered = json_object(answer.body)
-        said = explanation(answered)
+        said = _explanation(answered)
         outcome = judge_by_status(answer, not_accepted=self._not_accepted, said=said)
         if outcome is not None:
             return outcome
@@ -158,6 +160,20 @@ def _credentials(auth: Auth, key: str) -> dict[str, str]:
     if auth == "x-auth-token":
         return {"X-Auth-Token": key}
     return {"Authorization": f"{'Bearer' if auth == 'bearer' else 'JWT'} {key}"}
+
+
+def _explanation(answered: dict[str, Any] | None) -> str:
+    """Return OpenTact's own words for what went wrong, never the text of an SMS that it shows."""
+    if answered is None:
+        return ""
+    inner = {name: _told(value) if isinstance(value, dict) else value for name, value in answered.items()}
+    return explanation(_told(inner))
+
+
+def _told(values: dict[str, Any]) -> dict[str, Any]:
+    if _OF_SMS.isdisjoint(values):
+        return values
+    return {name: value for name, value in values.items() if name != "message"}
 
 
 def _digits(number: str) -> str:
