@@ -61,6 +61,8 @@ class Result:
     """The most the provider saw in any one second."""
     burst: int
     seconds: float
+    pauses: int = 0
+    """How often the provider asked for a pause of the whole account, a second each."""
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -78,7 +80,12 @@ class Result:
             "accepted": self.counts["accepted"],
             "counts": {name: n for name, n in self.counts.items() if name != "accepted"},
             "urgent": self.urgent.to_dict(),
-            "rate": {"configured": self.rate, "used": round(self.rate_used, 1), "peak": self.rate_peak},
+            "rate": {
+                "configured": self.rate,
+                "used": round(self.rate_used, 1),
+                "peak": self.rate_peak,
+                "pauses": self.pauses,
+            },
             "provider": {
                 "requests": self.verdict.requests,
                 "accepted_once": self.verdict.accepted_once,
@@ -93,7 +100,7 @@ class Result:
 def demo_settings() -> Settings:
     """Return the demo's own settings: nothing of the user's environment, least of all real accounts."""
     return Settings.model_construct(
-        _fields_set=set(), retry_base=1.0, retry_max=4.0, call_timeout=3.0, processes=2
+        _fields_set=set(), retry_base=1.0, retry_max=4.0, max_attempts=5, call_timeout=3.0, processes=2
     )
 
 
@@ -142,6 +149,7 @@ def _run(
             rate=limits.rate,
             rate_used=_rate_used([entry.at for entry in log], len(people)),
             rate_peak=summary.max_per_second,
+            pauses=summary.by_answer.get("429", 0),
             burst=limits.burst,
             seconds=time.monotonic() - began,
         )

@@ -131,8 +131,13 @@ def _rate_seen(result: Result) -> str:
     return (
         f"; the provider saw {result.rate_used:.1f} a second "
         f"while messages waited, at most {result.rate_peak} in any one second"
+        f"{_pauses(result.pauses)}"
     )
 
 
 def _by_status(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{counts[status]} {status}" for status in Status if counts[status])
+
+
+def _pauses(number: int) -> str:
+    return f", and asked for {number} {'pause' if number == 1 else 'pauses'} of a second" if number else ""
