@@ -65,6 +65,7 @@ class Told:
     token: int = 0
     account: str = ""
     canceled: bool = False
+    retried: bool = False
     provider_id: str | None = None
 
     @property
@@ -83,6 +84,7 @@ class State:
     """What the model knows of one account. Times in ms, instants of claims in µs."""
 
     stopped: bool = False
+    stopped_after: int = 0
     paused_until: int = 0
     claimed: list[int] = field(default_factory=list)
 
@@ -253,7 +255,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.learn(told, provider_id, claim.account)
                 return "learned"
             return "again" if told.token else "dead"
-        self.affect(self.accounts[claim.account], outcome.effect)
+        self.affect(self.accounts[claim.account], claim.token, outcome.effect)
         if outcome.target in WAITING:
             self.give_back(told, outcome)
         elif outcome.target is Status.UNCERTAIN:
@@ -266,21 +268,27 @@ class LedgerMachine(RuleBasedStateMachine):
             self.finish(told, outcome.target)
         return "settled"
 
-    def affect(self, account, effect):
-        if effect == "open" and account.stopped:
+    def affect(self, account, token, effect):
+        if effect == "open" and account.stopped and token > account.stopped_after:
             account.stopped, account.paused_until = False, 0
         elif effect in ("pause", "stop"):
             account.paused_until = max(account.paused_until, self.now + 5000)
             account.stopped = account.stopped or effect == "stop"
+        if effect == "stop":
+            account.stopped_after = max(claim.token for claim in self.claims)
 
     def give_back(self, told, outcome):
         told.attempts -= not outcome.counted
         if told.canceled:
             self.finish(told, Status.CANCELED)
             return
-        told.status = Status.RETRYING if told.attempts else outcome.target
+        told.status = Status.RETRYING if told.retried else outcome.target
+        told.retried = told.status is Status.RETRYING
         if outcome.delay < 0:
             self.enter_line(told, at=0)
+            account = self.accounts[told.account]
+            if outcome.target is Status.CREATED and account.stopped:
+                account.paused_until = 0
         else:
             told.timer = min(self.now + outcome.delay * 1000, told.expires_at)
 
@@ -289,6 +297,7 @@ class LedgerMachine(RuleBasedStateMachine):
             told.status, told.timer = Status.UNCERTAIN, self.now + LIMITS.deadline * 1000
         else:
             told.status, told.timer = Status.RETRYING, min(self.now + delay * 1000, told.expires_at)
+            told.retried, told.route = True, told.account
 
     @precondition(lambda self: self.messages)
     @rule(which=pick, status=st.sampled_from([None, *NEWS]), right=st.booleans())
@@ -322,7 +331,8 @@ class LedgerMachine(RuleBasedStateMachine):
                 assert word == ("applied" if self.prove(told, status) else "unchanged")
         else:
             assert word == "parked"
-            if self.parked.get(key) != Status.DELIVERED:
+            kept = self.parked.get(key)
+            if kept is None or (kept != Status.DELIVERED and status != Status.SENT):
                 self.parked[key] = Status(status)
 
     @precondition(lambda self: self.messages)
