@@ -54,5 +54,9 @@ def once() -> None:
 
 def _interrupt(_number: int, _frame: object) -> None:
     for each in INTERRUPTS:
-        signal.signal(each, signal.SIG_IGN)
+        signal.signal(each, _ignore)
     raise KeyboardInterrupt
+
+
+def _ignore(_number: int, _frame: object) -> None:
+    """Do nothing. SIG_IGN would make Python complain of a signal that had just arrived."""
