@@ -13,7 +13,7 @@ from sendline.contract.lane import Lane
 from sendline.ledger import work
 from sendline.ledger.connection import Ledger
 from sendline.ledger.limits import Limits
-from sendline.settings import ledger_url
+from sendline.settings import bounds, ledger_url
 from sendline_worker.accounts import directory_json, directory_of
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ EVERY: Final = 1.0
 """Seconds between two ticks."""
 LOCK: Final = 2.5
 """Seconds after its last tick until another worker takes over."""
-LEDGER_TIMEOUT: Final = 5.0
-"""Seconds for one answer of the ledger."""
 MOST: Final = 500
 """Messages one call looks at, so that no call holds the ledger up."""
 
@@ -41,7 +39,7 @@ class Ticker:
         """Prepare, without connecting."""
         self._settings = settings
         self._limits = Limits.of(settings)
-        self._ledger = Ledger(ledger_url(settings), timeout=LEDGER_TIMEOUT)
+        self._ledger = Ledger(ledger_url(settings), timeout=bounds.LEDGER_ANSWER)
         self._directory = directory_of(accounts, settings)
         self._account_limits = [account.limits for account in accounts.values()]
         self._wake = wake

@@ -9,6 +9,8 @@ LONGEST_CALL: Final = 20
 """The most that one call to a provider may take."""
 SETTLE_MARGIN: Final = 5
 """What a worker needs after its last call, to settle and to sign off."""
+LEDGER_ANSWER: Final = 5
+"""How long a worker waits for one answer of the ledger: longer than an app, since no request hangs on it."""
 STOP_GRACE: Final = 30
 """What a worker is given between TERM and KILL."""
 TASK_TIME_LIMIT: Final = 60

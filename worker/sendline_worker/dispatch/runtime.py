@@ -16,7 +16,7 @@ import uvloop
 
 from sendline.ledger.connection import AsyncLedger
 from sendline.ledger.limits import Limits
-from sendline.settings import ledger_url
+from sendline.settings import bounds, ledger_url
 from sendline_worker.dispatch.attempt import IN_PLACE, Carrier
 from sendline_worker.dispatch.dispatcher import Bounds, Dispatcher
 from sendline_worker.dispatch.policy import RetryPolicy
@@ -37,8 +37,6 @@ T = TypeVar("T")
 
 SLICE: Final = 20.0
 """Seconds for which a task claims before it gives its place back."""
-LEDGER_TIMEOUT: Final = 5.0
-"""Seconds for one answer of the ledger: more than a producer waits, because nobody's request hangs on it."""
 FLUSH: Final = 3.0
 """Seconds for which the last outcomes may take to be written at the end."""
 
@@ -80,7 +78,7 @@ class Runtime:
     async def _open(self) -> None:
         s = self._settings
         limits = Limits.of(s)
-        self._ledger = AsyncLedger(ledger_url(s), timeout=LEDGER_TIMEOUT)
+        self._ledger = AsyncLedger(ledger_url(s), timeout=bounds.LEDGER_ANSWER)
         self._wire = Wire(connections=s.connections, total=s.call_timeout)
         self._settler = Settler(self._ledger, limits)
         self._settling = asyncio.create_task(self._settler.run())

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sendline.contract.errors import SendlineError
+from sendline.settings import bounds
 from sendline_worker.logs import set_up_logs
 from sendline_worker.stack import interrupts
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 START: Final = 30.0
 """Seconds within which a part must be ready."""
-GRACE: Final = 30.0
-"""Seconds a part may take to end in order: a call, its settling, and a reserve."""
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -83,7 +82,7 @@ class Part:
         if self._process.pid is not None and self._process.is_alive():
             self._process.terminate()
 
-    def end(self, grace: float = GRACE) -> bool:
+    def end(self, grace: float = bounds.STOP_GRACE) -> bool:
         """End it; after `grace` seconds by force. Return whether it ended in order."""
         self.ask_to_end()
         if self._process.pid is not None:
