@@ -4,6 +4,8 @@ import contextlib
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
 
 import httpx
@@ -24,7 +26,18 @@ from sendline_worker.outcomes import (
     Throttled,
     Uncertain,
 )
-from sendline_worker.providers.base import Answer, Hook, Outbound, Receipt, UnreadableReceipt
+from sendline_worker.providers.base import (
+    Answer,
+    Finding,
+    Found,
+    Hook,
+    Inquiry,
+    NotFound,
+    Outbound,
+    Receipt,
+    Unanswered,
+    UnreadableReceipt,
+)
 from sendline_worker.providers.judgement import REASON_LENGTH
 from sendline_worker.providers.kore import KoreOptions
 from sendline_worker.providers.opentact import OpenTactOptions
@@ -171,6 +184,9 @@ FIELDS = st.sampled_from(
     ]
 )
 WORDS = st.sampled_from(["sms", "smso", "smsr", "success", "failed", "delivered", "inbound", "x-1", "\ud800"])
+SHOWN = st.sampled_from(
+    ["uuid", "state", "delivered", "to", "from", "tn", "message", "created_on", "custom_callback_url", "type"]
+)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | WORDS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner, max_size=6),
@@ -192,6 +208,81 @@ def test_whatever_a_provider_says_is_judged_or_unreadable(account, body, status)
         for receipt in adapter.read_receipts(Hook({}, {}, raw)):
             assert isinstance(receipt, Receipt)
             assert receipt.reason.isprintable()
+
+
+BEGUN = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+KNOWN, UNKNOWN = "90c2e069-44c1-4f1a-9619-540432378122", None
+
+
+def inquiry(provider_id: str | None) -> Inquiry:
+    url = "https://sms.example.com/receipts/main/opaque.token"
+    return Inquiry(
+        provider_id, "+13115552367", "+13115552368", TEXT, url, BEGUN, BEGUN + timedelta(seconds=20)
+    )
+
+
+def is_finding(finding: object) -> bool:
+    """Say whether it is one, whose words hold nothing of what was asked."""
+    assert isinstance(finding, Finding)
+    if isinstance(finding, Found):
+        return bool(finding.receipts) and all(receipt.provider_id for receipt in finding.receipts)
+    if isinstance(finding, Unanswered):
+        assert 0 < len(finding.reason) <= REASON_LENGTH
+        assert finding.reason.isprintable()
+        assert finding.pause >= 0
+        assert not any(told in finding.reason for told in (TEXT, "311555", KNOWN, "opaque", SECRET))
+    return True
+
+
+def test_an_adapter_asks_where_it_says_that_it_can(adapter):
+    can = adapter.capabilities
+    by_id, by_search = adapter.inquire(inquiry(KNOWN)), adapter.inquire(inquiry(UNKNOWN))
+    assert (by_id is not None) == (can.lookup or can.search)
+    assert (by_search is not None) == can.search
+    for request in filter(None, (by_id, by_search)):
+        assert isinstance(request, httpx.Request)
+        assert (request.url.scheme, request.url.host) == ("https", "api.example.com")
+        assert int(request.headers.get("content-length", 0)) == len(request.content)
+    assert by_id is None or KNOWN in str(by_id.url) + by_id.content.decode()
+
+
+def test_some_adapter_can_be_asked():
+    assert any(make(account).inquire(inquiry(UNKNOWN)) for account in ACCOUNTS)
+
+
+def test_asking_twice_asks_the_same(adapter):
+    for each in (KNOWN, UNKNOWN):
+        first, second = adapter.inquire(inquiry(each)), adapter.inquire(inquiry(each))
+        if first is not None:
+            assert (first.url, first.headers, first.content) == (second.url, second.headers, second.content)
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_an_answer_that_tells_nothing_finds_nothing(adapter, body):
+    for status, provider_id in product(TABLE, (KNOWN, UNKNOWN)):
+        answer = Answer(status, {}, BODIES[body], truncated=body == "10 MB")
+        finding = adapter.judge_inquiry(inquiry(provider_id), answer)
+        assert is_finding(finding)
+        assert isinstance(finding, Unanswered) or (status == 404 and provider_id == KNOWN)
+        assert not isinstance(finding, Found)
+
+
+@pytest.mark.parametrize("account", ACCOUNTS)
+@given(
+    body=st.dictionaries(FIELDS, VALUES, max_size=6),
+    shown=st.lists(st.dictionaries(SHOWN, VALUES | WORDS | st.just(TEXT), max_size=8) | VALUES, max_size=3),
+    status=st.integers(100, 999),
+    provider_id=st.sampled_from([KNOWN, UNKNOWN, "..", "\ud800"]),
+)
+def test_whatever_a_provider_answers_is_a_finding(account, body, shown, status, provider_id):
+    adapter = make(account)
+    for payload in (body, {"success": True, "payload": {"data": shown}}, {"payload": (shown or [None])[0]}):
+        raw = json.dumps(payload).encode()
+        finding = adapter.judge_inquiry(inquiry(provider_id), Answer(status, {}, raw))
+        assert is_finding(finding)
+        if not 200 <= status < 300:
+            assert not isinstance(finding, Found)
+            assert status == 404 or not isinstance(finding, NotFound)
 
 
 def test_an_adapter_states_what_it_can_and_how_fast(adapter):

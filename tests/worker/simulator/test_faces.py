@@ -154,7 +154,7 @@ def test_a_search_finds_by_recipient_text_and_time(base_url, http, simulator):
 
     def search(**asked):
         payload = http.post("/rest/sms/search/outbound", json=asked).json()["payload"]
-        return [(item["to"], item["message"]) for item in payload["items"]], payload["total"]
+        return [(item["to"], item["message"]) for item in payload["data"]], payload["total"]
 
     one, two, other = ("13115552367", "one"), ("13115552367", "two"), ("13115550001", "one")
     assert search() == ([other, two, one], 3)
@@ -163,7 +163,7 @@ def test_a_search_finds_by_recipient_text_and_time(base_url, http, simulator):
     assert search(take=1, skip=1) == ([two], 3)
     assert search(mode="OR", message="two", to="13115550001") == ([other, two], 2)
     assert search(delivered=False) == ([], 0)
-    first = http.post("/rest/sms/search/outbound", json={"message": "two"}).json()["payload"]["items"][0]
+    first = http.post("/rest/sms/search/outbound", json={"message": "two"}).json()["payload"]["data"][0]
     assert (
         search(created_on_from=first["created_on"], created_on_to=first["created_on"], message="two")[1] == 1
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     import httpx
 
@@ -64,6 +65,52 @@ class Receipt:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """A message of unknown fate, as an adapter needs it to ask the provider about it."""
+
+    provider_id: str | None
+    """The provider's id as the ledger keeps it; None where no answer ever told it."""
+    to: str
+    sender: str
+    text: str | None
+    callback_url: str | None
+    """The URL that the request carried, its signature of whatever key; None where it carried none."""
+    begun: "datetime"
+    ended: "datetime"
+    """The request left between these two moments, both in UTC, by our clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The provider has it, or what looks like it.
+
+    `sure` means that an id or a callback URL proves all of `receipts` to be about our message. Without it
+    they are candidates, each of the same numbers, text and minutes, the nearest in time first; a candidate
+    may be another message's.
+    """
+
+    receipts: tuple[Receipt, ...]
+    sure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """The provider's whole answer shows nothing that may be ours. It may show it a little later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """No usable answer: nothing is known that was not known before."""
+
+    reason: str
+    pause: float = 0.0
+    """The seconds for which the provider asked us to wait; 0 where it did not."""
+
+
+Finding = Found | NotFound | Unanswered
+
+
 class UnreadableReceipt(ValueError):
     """The body is not in any shape that the provider documents. Its text never quotes the body."""
 
@@ -92,3 +139,23 @@ class Adapter(Protocol):
     def read_receipts(self, hook: Hook) -> "list[Receipt]":
         """Return what the provider tells in `hook`; raises UnreadableReceipt."""
         ...
+
+    def inquire(self, inquiry: Inquiry) -> "httpx.Request | None":
+        """Return the request that asks about a message of unknown fate; None where it can't be asked."""
+        ...
+
+    def judge_inquiry(self, inquiry: Inquiry, answer: Answer) -> Finding:
+        """Return what `answer` to the request of `inquire(inquiry)` tells. Call it for no other answer."""
+        ...
+
+
+class Unasked:
+    """What an adapter is made of whose provider documents no way to ask about a message."""
+
+    def inquire(self, inquiry: Inquiry) -> "httpx.Request | None":
+        """Return None: there is nothing to ask."""
+        return None
+
+    def judge_inquiry(self, inquiry: Inquiry, answer: Answer) -> Finding:
+        """Return that nothing is known: no answer can be to a question of ours."""
+        return Unanswered("this provider has no look-up")

@@ -16,6 +16,7 @@ from sendline_worker.outcomes import (
     Throttled,
     Uncertain,
 )
+from sendline_worker.providers.base import Unanswered
 
 if TYPE_CHECKING:
     from sendline_worker.providers.base import Answer
@@ -84,6 +85,22 @@ def judge_by_status(
     if status in CLIENT_ERRORS:
         return Refused(ErrorCode.REJECTED, _reason(status, "refused", said))
     return Uncertain(_reason(status, "no answer that says whether it was accepted", said))
+
+
+def unanswered(answer: "Answer") -> Unanswered | None:
+    """Return why `answer` to an inquiry tells nothing, or None for a 2xx, which only its adapter can read.
+
+    None of the provider's own words are in it: they could repeat what was asked for.
+    """
+    outcome = judge_by_status(answer)
+    if outcome is None:
+        too_long = answer.truncated
+        return Unanswered(f"{answer.status}: longer than what is read of an answer") if too_long else None
+    if isinstance(outcome, Throttled):
+        return Unanswered(outcome.reason, pause=outcome.retry_after)
+    if isinstance(outcome, NotAccepted | AccountStopped):
+        return Unanswered(outcome.reason)
+    return Unanswered(f"{answer.status}: no answer to what was asked")
 
 
 def retry_after(answer: "Answer") -> float | None:

@@ -39,7 +39,10 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The counts. `accepted_twice` are messages (recipient, sender and text) accepted more than once."""
+    """The counts. `accepted_twice` are messages (recipient, sender and text) accepted more than once.
+
+    `asked` are look-ups and searches; they are not among those `received`, and not in the log.
+    """
 
     received: int
     accepted: int
@@ -51,6 +54,7 @@ class Summary:
     receipts_taken: int
     receipts_failed: int
     receipts_pending: int
+    asked: int
     redirects_followed: int
     redirects_with_credentials: int
     first_at: float | None
@@ -114,15 +118,18 @@ class SimulatorClient:
         delay: float | tuple[float, float] | None = None,
         retry_after: float | None = None,
         late: float | None = None,
+        asking: bool = False,
     ) -> None:
         """Let the requests that fit meet `behaviour`: the next `count` of them, or all until cleared.
 
         `delay` (before the answer), `retry_after` and `late` (before the first receipt) are seconds.
+        `asking`: the rule is for look-ups and searches, and not for sends.
         """
         rule = {
             "behaviour": behaviour, "count": count, "recipient": recipient, "provider": provider,
             "probability": probability, "seed": seed,
             "delay": delay, "retry_after": retry_after, "late": late,
+            "asking": asking,
         }  # fmt: skip
         self._call("POST", "/_simulator/behaviour", rule)
 

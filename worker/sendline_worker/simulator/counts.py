@@ -41,6 +41,8 @@ class Counts:
         self.meters: dict[str, Meter] = {}
         self.receipts_taken = 0
         self.receipts_failed = 0
+        self.asked = 0
+        """Look-ups and searches."""
         self.redirects_followed = 0
         self.redirects_with_credentials = 0
         self.first_at: float | None = None
@@ -87,6 +89,7 @@ class Counts:
             "max_per_second_by_account": {account: meter.most for account, meter in self.meters.items()},
             "receipts_taken": self.receipts_taken,
             "receipts_failed": self.receipts_failed,
+            "asked": self.asked,
             "redirects_followed": self.redirects_followed,
             "redirects_with_credentials": self.redirects_with_credentials,
             "first_at": self.first_at,

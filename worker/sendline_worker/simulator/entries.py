@@ -17,8 +17,8 @@ class Entry:
     """One request to send a message, and what the simulator did with it."""
 
     __slots__ = (
-        "accepted", "account", "answer", "at", "behaviour", "mono_ns", "n", "plan", "provider",
-        "reached", "receipts", "recipient", "sender", "text",
+        "accepted", "account", "answer", "at", "behaviour", "callback_url", "mono_ns", "n", "plan",
+        "provider", "reached", "receipts", "recipient", "sender", "text",
     )  # fmt: skip
 
     def __init__(self, at: float, mono_ns: int, provider: str) -> None:
@@ -31,6 +31,8 @@ class Entry:
         self.recipient = ""
         self.sender = ""
         self.text: str | None = None
+        self.callback_url: str | None = None
+        """The one that the request itself carried."""
         self.accepted = False
         self.behaviour = ""
         self.answer = ""

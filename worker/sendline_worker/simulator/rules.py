@@ -9,6 +9,7 @@ from sendline_worker.simulator.options import seconds_between
 
 _FIELDS = (
     "behaviour", "count", "recipient", "provider", "probability", "seed", "delay", "retry_after", "late",
+    "asking",
 )  # fmt: skip
 
 
@@ -23,6 +24,8 @@ class Rule:
     provider: str | None = None
     probability: float = 1.0
     rng: random.Random = field(default_factory=random.Random)
+    asking: bool = False
+    """It is for look-ups and searches, not for sends."""
 
     def meets(self, provider: str, recipient: str | None) -> bool:
         """Say whether a request meets the rule. `recipient` is None while the body is not read."""
@@ -38,6 +41,7 @@ class Rule:
             "recipient": self.recipient,
             "provider": self.provider,
             "probability": self.probability,
+            "asking": self.asking,
         }
 
 
@@ -58,16 +62,21 @@ class Rules:
     def early(self, provider: str) -> Behaviour | None:
         """Return the behaviour that a request meets before its body is read, if any, and count it."""
         for rule in self._rules:
-            early = rule.behaviour.act is Act.RESET_EARLY and rule.recipient is None
-            if early and rule.meets(provider, None):
+            if _is_early(rule) and rule.meets(provider, None):
                 return self._take(rule)
         return None
 
     def take(self, provider: str, recipient: str) -> Behaviour | None:
         """Return the behaviour that a request meets once it is read, if any, and count it."""
         for rule in self._rules:
-            early = rule.behaviour.act is Act.RESET_EARLY and rule.recipient is None
-            if not early and rule.meets(provider, recipient):
+            if not (rule.asking or _is_early(rule)) and rule.meets(provider, recipient):
+                return self._take(rule)
+        return None
+
+    def take_asking(self, provider: str, recipient: str) -> Behaviour | None:
+        """Return the behaviour that a look-up or a search meets, if any, and count it."""
+        for rule in self._rules:
+            if rule.asking and rule.meets(provider, recipient):
                 return self._take(rule)
         return None
 
@@ -81,6 +90,10 @@ class Rules:
             if rule.count == 0:
                 self._rules.remove(rule)
         return rule.behaviour
+
+
+def _is_early(rule: Rule) -> bool:
+    return rule.behaviour.act is Act.RESET_EARLY and rule.recipient is None and not rule.asking
 
 
 def read_rule(data: Any) -> Rule:
@@ -100,9 +113,11 @@ def read_rule(data: Any) -> Rule:
             raise ValueError(f"{name}: a string, or null for all")  # noqa: TRY004
     if not isinstance(data.get("seed"), int | None):
         raise ValueError("seed: a whole number, or null")  # noqa: TRY004
+    if type(data.get("asking", False)) is not bool:
+        raise ValueError("asking: true for look-ups and searches, false for sends")
     return Rule(
         _adjusted(BY_NAME[data["behaviour"]], data), count, data.get("recipient"), data.get("provider"),
-        float(probability), random.Random(data.get("seed")),
+        float(probability), random.Random(data.get("seed")), data.get("asking", False),
     )  # fmt: skip
 
 

@@ -70,7 +70,7 @@ class Simulation:
             return Reset()
         try:
             entry.account = sys.intern(face.account(request))
-            submission = face.read(request, await _body(request))
+            submission = face.read(request, await read_body(request))
         except ClientDisconnect:
             self._conclude(entry, ORDINARY, "gone")
             return Nothing()
@@ -81,6 +81,7 @@ class Simulation:
             return Response(face.refused(refusal.status, refusal.reason), refusal.status, media_type=JSON)
         entry.recipient, entry.text = submission.recipient, submission.text
         entry.sender = sys.intern(submission.sender)
+        entry.callback_url = submission.callback_url
         return await self._behave(request, face, submission, entry)
 
     async def _behave(
@@ -102,18 +103,39 @@ class Simulation:
         url = submission.callback_url or self.settings.callback_url
         if url is not None and behaviour.early_receipts:
             await self.receipts.post_all(entry, face, url)
+        await self._wait(behaviour)
+        if url is not None and not behaviour.early_receipts:
+            self.receipts.begin(entry, face, url, run)
+        return self._answer(request, behaviour, status or 200, own)
+
+    async def enquire(
+        self, request: "Request", face: "Face", recipient: str, usual: tuple[int, bytes]
+    ) -> Response:
+        """Answer a look-up or a search with `usual`, unless a rule for asking says otherwise."""
+        self.log.counts.asked += 1
+        behaviour = self.rules.take_asking(face.provider, recipient)
+        status, own = usual
+        if behaviour is None:
+            behaviour = ORDINARY
+        elif behaviour.status is not None:
+            status = behaviour.status
+            own = own if status < 300 else face.refused(status, behaviour.what)  # noqa: PLR2004
+        await self._wait(behaviour)
+        return self._answer(request, behaviour, status, own)
+
+    async def _wait(self, behaviour: Behaviour) -> None:
         delay = self.settings.latency + self._rng.uniform(*behaviour.delay)
         if delay:
             await asyncio.sleep(delay)
-        if url is not None and not behaviour.early_receipts:
-            self.receipts.begin(entry, face, url, run)
+
+    def _answer(self, request: "Request", behaviour: Behaviour, status: int, own: bytes) -> Response:
         match behaviour.act:
             case Act.RESET | Act.RESET_EARLY:
                 return Reset()
             case Act.HANG:
                 return Hang(self.options.hang_limit, self.stopping)
             case Act.ANSWER | Act.CUT:
-                return answer_for(behaviour, status or 200, own, str(request.base_url).rstrip("/"))
+                return answer_for(behaviour, status, own, str(request.base_url).rstrip("/"))
 
     def _choose(self, submission: Submission, entry: Entry) -> Behaviour:
         """Return what this request meets: a rule, else what its number says."""
@@ -163,7 +185,7 @@ class Simulation:
         return [step.report for step in entry.plan[:reached]]
 
 
-async def _body(request: "Request") -> bytes:
+async def read_body(request: "Request") -> bytes:
     """Return the request's body; raises RequestRefused where it is longer than any message."""
     parts, length = [], 0
     async for part in request.stream():

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from sendline.contract.accounts import Capabilities
 from sendline_worker.outcomes import Accepted, AccountStopped, Outcome, Throttled, Uncertain
-from sendline_worker.providers.base import UnreadableReceipt
+from sendline_worker.providers.base import Unasked, UnreadableReceipt
 from sendline_worker.providers.judgement import (
     PAUSE,
     explanation,
@@ -74,7 +74,7 @@ class KoreOptions(ProviderOptions):
         return self
 
 
-class Kore:
+class Kore(Unasked):
     """One bot at Kore.ai."""
 
     def __init__(

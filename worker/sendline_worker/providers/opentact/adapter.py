@@ -11,32 +11,32 @@ import httpx
 from pydantic import Field
 
 from sendline.contract.accounts import Capabilities
-from sendline.contract.codes import ErrorCode
-from sendline.contract.status import Status
 from sendline_worker.outcomes import Accepted, Outcome, Uncertain
-from sendline_worker.providers.base import Receipt, UnreadableReceipt
+from sendline_worker.providers.base import Finding, Receipt, UnreadableReceipt
 from sendline_worker.providers.judgement import explanation, json_object, judge_by_status, scrub
+from sendline_worker.providers.opentact.inquiries import Inquirer
+from sendline_worker.providers.opentact.receipts import provider_id_of, read_event, read_sms, table
 from sendline_worker.providers.options import BaseUrl, Credential, ProviderOptions, read_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sendline_worker.providers.base import Answer, Hook, Outbound
+    from sendline_worker.providers.base import Answer, Hook, Inquiry, Outbound
 
 Auth = Literal["bearer", "jwt", "x-auth-token"]
+AskedPath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~/-]*$")]
 FieldName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 
 DEFAULT_RATE: Final = 4.0
 """Messages a second. OpenTact tells no limit; this is the least that a US campaign class carries."""
 CALLBACK_LENGTHS: Final = range(10, 256)
-ID_LENGTH: Final = 128
 _OF_SMS: Final = frozenset({"to", "from", "tn", "text", "uuid"})
 """The fields by which an object is an SMS, whose `message` is the text."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Generation:
-    """What one generation of the pages says of sending."""
+    """What one generation of the pages says of sending and asking."""
 
     path: str
     auth: Auth
@@ -46,11 +46,21 @@ class _Generation:
     in_query: bool = False
     callback: str | None = None
     max_length: int | None = None
+    lookup: str | None = None
+    search: str | None = None
 
 
 _GENERATIONS: Final = {
     "A": _Generation(
-        "/rest/sms", "x-auth-token", "tn", "to", "message", callback="custom_callback_url", max_length=918
+        "/rest/sms",
+        "x-auth-token",
+        "tn",
+        "to",
+        "message",
+        callback="custom_callback_url",
+        max_length=918,
+        lookup="/rest/sms/outbound",
+        search="/rest/sms/search/outbound",
     ),
     "B": _Generation("/rest/sms", "x-auth-token", "FROM", "TO", "Message", in_query=True),
     "C": _Generation("/sms/o", "bearer", "from", "to", "text"),
@@ -66,6 +76,8 @@ class OpenTactOptions(ProviderOptions):
     api_key: Credential = Field(description="your OpenTact API key")
     generation: Literal["A", "B", "C"] = Field(default="C", description="which generation of the API it is")
     path: str | None = Field(default=None, pattern=r"^/[!-~]*$", description="the path of sending")
+    lookup_path: AskedPath | None = Field(default=None, description="the path of the look-up, without the id")
+    search_path: AskedPath | None = Field(default=None, description="the path of the search")
     auth: Auth | None = Field(default=None, description="how the key is sent")
     sender_field: FieldName | None = Field(default=None, description="the name of the sender's field")
     recipient_field: FieldName | None = Field(default=None, description="the name of the recipient's field")
@@ -85,6 +97,10 @@ class OpenTact:
         self._generation = generation
         self._integer_sender = chosen.generation == "A"
         self._url = httpx.URL(chosen.base_url + (chosen.path or generation.path))
+        self._inquirer = Inquirer(
+            _url(chosen.base_url, chosen.lookup_path or generation.lookup),
+            _url(chosen.base_url, chosen.search_path or generation.search),
+        )
         self._fields = (
             chosen.sender_field or generation.sender,
             chosen.recipient_field or generation.recipient,
@@ -100,9 +116,13 @@ class OpenTact:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Reference, look-up and search are documented for generation A alone, and so is a length."""
-        old = self._generation.callback is not None
-        return Capabilities(reference=old, lookup=old, search=old, max_length=self._generation.max_length)
+        """Reference and length are documented for generation A alone; it is asked where there is a path."""
+        return Capabilities(
+            reference=self._generation.callback is not None,
+            lookup=self._inquirer.lookup is not None,
+            search=self._inquirer.search is not None,
+            max_length=self._generation.max_length,
+        )
 
     @property
     def default_rate(self) -> float:
@@ -141,7 +161,7 @@ class OpenTact:
             return Uncertain(f"{answer.status}: the answer is no JSON object")
         if answered.get("success", True) is not True:
             return Uncertain(scrub(f"{answer.status}: success is not true. {said}"))
-        provider_id = _provider_id(_table(answered, "payload").get("uuid"))
+        provider_id = provider_id_of(table(answered, "payload").get("uuid"))
         if provider_id is None:
             return Uncertain(f"{answer.status}: no readable payload.uuid in the answer")
         return Accepted(provider_id)
@@ -152,8 +172,20 @@ class OpenTact:
         if told is None:
             raise UnreadableReceipt("no JSON object")
         if "data" in told:
-            return _read_event(_table(told, "data"))
-        return _read_sms(_table(told, "payload") if "payload" in told else told, kind=told.get("type"))
+            return read_event(table(told, "data"))
+        return read_sms(table(told, "payload") if "payload" in told else told, kind=told.get("type"))
+
+    def inquire(self, inquiry: "Inquiry") -> httpx.Request | None:
+        """Return the look-up or the search, where the generation has one or the account names its path."""
+        return self._inquirer.compose(inquiry, self._headers)
+
+    def judge_inquiry(self, inquiry: "Inquiry", answer: "Answer") -> Finding:
+        """Return what `answer` tells: by the id or our callback URL for sure, else by what is the same."""
+        return self._inquirer.judge(inquiry, answer)
+
+
+def _url(base_url: str, path: str | None) -> httpx.URL | None:
+    return None if path is None else httpx.URL(base_url + path)
 
 
 def _credentials(auth: Auth, key: str) -> dict[str, str]:
@@ -178,68 +210,3 @@ def _told(values: dict[str, Any]) -> dict[str, Any]:
 
 def _digits(number: str) -> str:
     return number.removeprefix("+")
-
-
-def _table(values: dict[str, Any], name: str) -> dict[str, Any]:
-    value = values.get(name)
-    return value if isinstance(value, dict) else {}
-
-
-def _provider_id(value: object) -> str | None:
-    """Return the id as Sendline keeps it, or None where `value` is none."""
-    if not isinstance(value, str):
-        return None
-    text = value.strip().lower()
-    readable = 0 < len(text) <= ID_LENGTH and text.isascii() and text.isprintable() and " " not in text
-    return text if readable else None
-
-
-def _read_sms(payload: dict[str, Any], *, kind: object) -> list[Receipt]:
-    """Read an SMS as OpenTact's own events show it. `state` success is sent; `delivered` is apart.
-
-    `failed` stands in the list of inbound states alone; of an outbound message it can mean nothing else.
-    """
-    if kind not in (None, "sms", "smso", "smsr"):
-        raise UnreadableReceipt("an event that is not about SMS")
-    if "smsr" in (payload.get("type"), kind):
-        return []
-    provider_id = _provider_id(payload.get("uuid"))
-    if provider_id is None or not ("state" in payload or "delivered" in payload):
-        raise UnreadableReceipt("no uuid with a state")
-    if payload.get("delivered") is True:
-        return [Receipt(provider_id, Status.DELIVERED)]
-    state = payload.get("state")
-    if state == "success":
-        return [Receipt(provider_id, Status.SENT)]
-    if state == "failed":
-        return [Receipt(provider_id, Status.UNDELIVERED, ErrorCode.REJECTED, "state: failed")]
-    told = scrub(f"state: {state}") if isinstance(state, str) else "an unreadable state"
-    return [Receipt(provider_id, None, reason=told)]
-
-
-_TOLD: Final[dict[str, tuple[Status, ErrorCode | None]]] = {
-    "sent": (Status.SENT, None),
-    "delivery_unconfirmed": (Status.SENT, None),
-    "delivered": (Status.DELIVERED, None),
-    "delivery_failed": (Status.UNDELIVERED, ErrorCode.REJECTED),
-    "sending_failed": (Status.UNDELIVERED, ErrorCode.REJECTED),
-    "expired": (Status.UNDELIVERED, ErrorCode.UNREACHABLE),
-}
-"""The statuses of a recipient in the webhook page's example; any other moves nothing."""
-
-
-def _read_event(data: dict[str, Any]) -> list[Receipt]:
-    """Read the webhook page's example: {"event_type", "payload": {"id", "direction", "to": [{"status"}]}}."""
-    payload = _table(data, "payload")
-    if payload.get("direction") == "inbound" or data.get("event_type") == "message.received":
-        return []
-    provider_id = _provider_id(payload.get("id"))
-    recipients = payload.get("to")
-    if provider_id is None or not isinstance(recipients, list) or not recipients:
-        raise UnreadableReceipt("no id with a recipient")
-    first = recipients[0]
-    status = first.get("status") if isinstance(first, dict) else None
-    if not isinstance(status, str):
-        raise UnreadableReceipt("a recipient without a status")
-    moved, code = _TOLD.get(status, (None, None))
-    return [Receipt(provider_id, moved, code, scrub(f"status: {status}"))]
