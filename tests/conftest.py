@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import redis
 
+import sendline.ledger.doubts
+import sendline.ledger.recovery
 import sendline.ledger.verbs
 import sendline.ledger.work
 from ledger_world import CLOCK, Clock, World, publish_accounts
@@ -85,7 +87,8 @@ def clock(raw, monkeypatch) -> Clock:
     def with_clock(verb):
         return script(verb, clock=CLOCK)
 
-    for module in (sendline.ledger.verbs, sendline.ledger.work):
+    ledger = sendline.ledger
+    for module in (ledger.doubts, ledger.recovery, ledger.verbs, ledger.work):
         monkeypatch.setattr(module, "script", with_clock)
     return Clock(raw)
 

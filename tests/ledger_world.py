@@ -60,6 +60,7 @@ class World:
         self.ledger, self.raw, self.clock = ledger, raw, clock
         self.limits = limits or Limits()
         self._numbers = Counter()
+        self._settles = Counter()
         self._made = itertools.count(1)
 
     def configure(self, *accounts, **limits):
@@ -115,8 +116,22 @@ class World:
         if target is Status.SENT:
             fields = {"deadline": 3600} | fields
         settlement = work.Settlement(claim.message_id, claim.token, claim.account, Status(target), **fields)
-        [word] = self.ledger.run(work.settle(self.limits, [settlement]))
+        [word] = self.settle_many([settlement])
         return word
+
+    def settle_many(self, settlements, *, by="s1", number=None):
+        """Settle; the call's number rises by itself."""
+        if number is None:
+            number = self._settles[by] + 1
+        self._settles[by] = max(self._settles[by], number)
+        return self.ledger.run(work.settle(self.limits, by, number, settlements))
+
+    def sign_off(self, *, by="d1", number=None, horizon=2, unanswered=0):
+        """Sign off; the call's number is of the same row as the claims'."""
+        if number is None:
+            number = self._numbers[by] + 1
+        self._numbers[by] = max(self._numbers[by], number)
+        return self.ledger.run(work.sign_off(self.limits, by, number, horizon=horizon, unanswered=unanswered))
 
     def receive(self, status, *, account="main", **fields):
         report = work.Reported(account, Status(status) if status else None, **fields)

@@ -15,7 +15,7 @@ SOURCES = sorted(
     path for folder in (PRODUCER, WORKER) for path in folder.rglob("*") if path.suffix in {".py", ".lua"}
 )
 MODULES = [path for path in SOURCES if path.suffix == ".py"]
-SCRIPTS = sorted(path for path in (LEDGER / "lua").glob("*.lua") if path.stem != "prelude")
+SCRIPTS = sorted((LEDGER / "lua").glob("*.lua"))
 MOST_LINES = 350
 
 

@@ -19,6 +19,7 @@ from ledger_world import Clock, World, account_limits
 from sendline.contract import ids
 from sendline.contract.lane import LANE_CODES, Lane, OnUncertain
 from sendline.contract.status import EDGES, FINAL, WAITING, Cause, Status
+from sendline.ledger.connection import Ledger
 from sendline.ledger.keys import KEYS, line_key, message_key
 from sendline.ledger.limits import Limits
 from sendline.ledger.record import Flag, Record
@@ -118,11 +119,12 @@ outcomes = st.builds(
 class LedgerMachine(RuleBasedStateMachine):
     """Random calls of the real scripts; after each, the ledger is what the model says."""
 
-    ledger = raw = None
+    url = raw = None
 
     def __init__(self):
         super().__init__()
         self.raw.flushall()
+        self.ledger = Ledger(self.url)  # what another one saw is not of this ledger
         self.world = World(self.ledger, self.raw, Clock(self.raw), LIMITS)
         self.world.configure(*ACCOUNTS.values())
         self.messages: dict[bytes, Told] = {}
@@ -136,6 +138,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self.seq = 0
         self.seen: dict[bytes, Status] = {}
         self.in_doubt: set[bytes] = set()
+
+    def teardown(self):
+        self.ledger.close()
 
     @property
     def now(self):
@@ -499,8 +504,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.usefixtures("clock")
-def test_random_calls_keep_every_promise(ledger, raw):
-    machine = type("Machine", (LedgerMachine,), {"ledger": ledger, "raw": raw})
+def test_random_calls_keep_every_promise(redis_url, raw):
+    machine = type("Machine", (LedgerMachine,), {"url": redis_url, "raw": raw})
     run_state_machine_as_test(
         machine,
         settings=hypothesis_settings(

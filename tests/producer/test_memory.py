@@ -73,7 +73,7 @@ def claim_all(ledger, dispatcher):
 
 
 def send_and_deliver(ledger, dispatcher):
-    for claims in claim_all(ledger, dispatcher):
+    for number, claims in enumerate(claim_all(ledger, dispatcher), 1):
         sent = [
             work.Settlement(
                 *(c.message_id, c.token, c.account, Status.SENT),
@@ -82,7 +82,7 @@ def send_and_deliver(ledger, dispatcher):
             )
             for c in claims
         ]
-        assert set(ledger.run(work.settle(LIMITS, sent))) == {"settled"}
+        assert set(ledger.run(work.settle(LIMITS, dispatcher, number, sent))) == {"settled"}
         receipts = [work.Reported("main", Status.DELIVERED, provider_id=s.provider_id) for s in sent]
         assert set(ledger.run(work.receive(LIMITS, receipts))) == {"applied"}
 

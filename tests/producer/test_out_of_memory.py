@@ -49,4 +49,4 @@ def test_receipts_ticks_and_cancels_go_on(world, full):
     assert world.tick().looked_at == 1
     assert world.get(sent).status is Status.DELIVERED
     assert world.line() == [waiting, due]
-    assert world.ledger.run(work.sign_off(world.limits, "d1", 2)) is True
+    assert world.sign_off(horizon=2) is True

@@ -13,14 +13,14 @@ from sendline.ledger.scripts import tables
 
 TABLE = """
 - > created suppressed
-created retrying > sending failed expired canceled suppressed
+created retrying > sending failed expired canceled suppressed uncertain
 sending > sent retrying created uncertain failed canceled
 uncertain > retrying failed
 sending retrying uncertain failed expired canceled suppressed > sent delivered undelivered
 sent > delivered undelivered
 undelivered > delivered
 """
-"""Section 3 of the design. `sent` and `undelivered` don't go back to `sent`: that would be no news."""
+"""Section 3 of the design, and what a recovery holds. `sent` and `undelivered` don't go back to `sent`: that would be no news."""
 
 
 def promised():

@@ -357,16 +357,16 @@ def test_signing_off_at_the_end_of_a_slice_gives_the_wake_back_where_work_is_nea
     world.accept_many(2)
     world.claim()
     raw.delete("wakes")
-    assert not world.ledger.run(work.sign_off(world.limits, "d1", 0.5))
+    assert not world.sign_off(horizon=0.5)
     assert world.wakes() == 0
-    assert world.ledger.run(work.sign_off(world.limits, "d1", 1))
+    assert world.sign_off(horizon=1)
     assert world.wakes() == 1
 
 
 def test_who_signed_off_at_the_end_of_a_slice_is_not_awake(world, raw):
     world.configure("main")
     world.claim(promise=60)
-    assert not world.ledger.run(work.sign_off(world.limits, "d1", 2))
+    assert not world.sign_off(horizon=2)
     raw.delete("wakes")
     world.clock.advance(1)
     world.accept()

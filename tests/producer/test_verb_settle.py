@@ -201,7 +201,7 @@ def test_one_call_settles_many_each_for_itself(world):
         work.Settlement(b"\0" * 16, 1, "main", Status.SENT, deadline=60),
         work.Settlement(made[2], claims[2].token, "main", Status.FAILED),
     ]
-    words = world.ledger.run(work.settle(world.limits, settlements))
+    words = world.settle_many(settlements)
     assert words == ["settled", "again", "dead", "unknown", "settled"]
     assert world.counts() == {"sent": 1, "sending": 1, "failed": 1}
 
@@ -246,7 +246,7 @@ def test_a_receipt_that_came_before_a_dead_claims_late_answer_is_applied_with_it
 def test_a_settle_that_no_claim_ever_made_teaches_nothing(world):
     message_id = world.accept()
     forged = work.Settlement(message_id, 7, "main", Status.SENT, provider_id="p")
-    assert world.ledger.run(work.settle(world.limits, [forged])) == ["dead"]
+    assert world.settle_many([forged]) == ["dead"]
     assert world.get(message_id).provider_id is None
 
 
@@ -383,6 +383,6 @@ def test_claims_handed_back_together_keep_their_order(world):
         for c in claims
     ]
 
-    world.ledger.run(work.settle(world.limits, in_order(back)))
+    world.settle_many(in_order(back))
 
     assert world.line() == ids

@@ -53,10 +53,11 @@ class Stage:
         limits = Limits.of(self.settings)
         ledger = AsyncLedger(self.settings.redis_url.get_secret_value())
         wire = Wire(connections=connections, total=self.settings.call_timeout)
-        settler = Settler(ledger, limits)
+        name = f"test-{time.monotonic_ns()}"
+        settler = Settler(name, ledger, limits)
         settling = asyncio.create_task(settler.run())
         dispatcher = Dispatcher(
-            name=f"test-{time.monotonic_ns()}",
+            name=name,
             ledger=ledger,
             limits=limits,
             carrier=Carrier(accounts, wire, CallbackUrls(None, ())),

@@ -8,11 +8,12 @@ from sendline.contract.codes import ErrorCode
 from sendline.contract.status import Status
 from sendline.ledger.record import FIELDS, Record, pack
 from sendline.ledger.work import HEAD, Claim
-from sendline_worker.dispatch.policy import PROBE_AFTER, RetryPolicy, handed_back, settlement
+from sendline_worker.dispatch.policy import PROBE_AFTER, RetryPolicy, settlement
 from sendline_worker.outcomes import (
     Accepted,
     AccountStopped,
     NotAccepted,
+    NotBegun,
     Refused,
     Throttled,
     Uncertain,
@@ -71,7 +72,7 @@ def test_uncertain_stays_uncertain_here_the_ledger_knows_the_policy():
 
 
 def test_a_claim_handed_back_costs_nothing():
-    settled = handed_back(claim(), "shutting down")
+    settled = settle(NotBegun("the worker is shutting down"))
     assert (settled.target, settled.delay, settled.counted) == (Status.CREATED, HEAD, False)
 
 

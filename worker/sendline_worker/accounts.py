@@ -53,6 +53,7 @@ class Account:
             burst=self.settings.burst or max(LEAST_BURST, round(rate * BURST_SECONDS)),
             in_flight=self.settings.in_flight,
             on_uncertain=self.settings.on_uncertain,
+            asks=self.capabilities.lookup or self.capabilities.search,
         )
 
 

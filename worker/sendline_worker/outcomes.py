@@ -21,6 +21,13 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class NotBegun:
+    """The provider was not called: the claim grew too old, or the worker ends. No attempt is counted."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class NotAccepted:
     """Certainly not accepted, and another attempt may succeed."""
 
@@ -49,4 +56,4 @@ class Uncertain:
     reason: str
 
 
-Outcome = Accepted | Refused | NotAccepted | Throttled | AccountStopped | Uncertain
+Outcome = Accepted | Refused | NotBegun | NotAccepted | Throttled | AccountStopped | Uncertain

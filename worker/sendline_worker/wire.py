@@ -18,6 +18,7 @@ import aiohttp
 import httpx
 from yarl import URL
 
+from sendline_worker import elapsed
 from sendline_worker.providers.base import Answer
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Broken:
     on_wire: bool
     """The request was begun: the provider may have read and accepted it."""
     reason: str
+    too_late: bool = False
+    """It was not begun, because the instant by which it had to be had passed."""
 
 
 class Wire(httpx.AsyncBaseTransport):
@@ -80,10 +83,16 @@ class Wire(httpx.AsyncBaseTransport):
             trace_configs=[trace],
         )
 
-    async def call(self, request: httpx.Request) -> Answer | Broken:
-        """Send `request` once and return what came of it; raises nothing but CancelledError."""
+    async def call(self, request: httpx.Request, *, begin_by: float = math.inf) -> Answer | Broken:
+        """Send `request` once and return what came of it; raises nothing but CancelledError.
+
+        Its first byte is not written later than `begin_by`, an instant of `elapsed.now`.
+        """
+        request.extensions["begin_by"] = begin_by
         try:
             response, body = await self._exchange(request, ANSWER_LIMIT)
+        except _TooLateError:
+            return Broken(on_wire=False, reason="it could not be begun in time", too_late=True)
         except Exception as error:  # noqa: BLE001 - whatever it was, the flag says what it means
             return Broken(request.extensions["on_wire"], self._reason(error))
         headers: dict[str, str] = {}
@@ -171,11 +180,17 @@ class _Connector(aiohttp.TCPConnector):
         raise aiohttp.ClientConnectionError("the server spoke unasked")
 
 
+class _TooLateError(Exception):
+    """The request was not begun by its instant."""
+
+
 async def _begin(_session: aiohttp.ClientSession, context: "SimpleNamespace", _params: Any) -> None:
     """Set the flag. aiohttp awaits this right before the first byte; a second time it would be a re-send."""
     extensions: MutableMapping[str, Any] = context.trace_request_ctx
     if extensions["on_wire"]:
         raise aiohttp.ServerDisconnectedError
+    if elapsed.now() > extensions.get("begin_by", math.inf):
+        raise _TooLateError
     extensions["on_wire"] = True
 
 

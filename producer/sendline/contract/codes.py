@@ -36,3 +36,7 @@ class ErrorCode(StrEnum):
     """No configured account can carry it."""
     HANDED_BACK = "handed_back"
     """The worker gave it back unsent: shutting down, or its claim grew too old."""
+    LATE = "late"
+    """An outcome came after its claim had ended: it changed nothing."""
+    FAILOVER = "failover"
+    """The ledger came back from an older state: what it forgot may have been sent."""

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sendline.ledger.scripts import Script
+
+if TYPE_CHECKING:
+    from sendline.ledger.lineage import Lineage
 
 T = TypeVar("T")
 
@@ -22,16 +25,21 @@ class Call(Generic[T]):
     read: Callable[[Any], T]
     """Turns the server's reply into what the caller wants."""
 
-    @property
-    def command(self) -> tuple[Argument, ...]:
-        """The command as it goes over the wire, the script named by its SHA1."""
+    def command(self, seen: bytes) -> tuple[Argument, ...]:
+        """Return the command as it goes over the wire, the script named by its SHA1.
+
+        `seen` is what the caller has seen of the ledger (see lineage.py).
+        """
         if isinstance(self.target, Script):
-            return ("EVALSHA", self.target.sha, 0, *self.arguments)
+            return ("EVALSHA", self.target.sha, 0, *self.arguments, seen)
         return (self.target, *self.arguments)
 
-    @property
-    def command_with_source(self) -> tuple[Argument, ...]:
-        """The same with the script's source, for a server that does not know it yet."""
+    def command_with_source(self, seen: bytes) -> tuple[Argument, ...]:
+        """Return the same with the script's source, for a server that does not know it yet."""
         if isinstance(self.target, Script):
-            return ("EVAL", self.target.source, 0, *self.arguments)
-        return self.command
+            return ("EVAL", self.target.source, 0, *self.arguments, seen)
+        return self.command(seen)
+
+    def answer(self, reply: Any, lineage: "Lineage") -> T:
+        """Return what the caller wants of `reply`; `lineage` learns how far the ledger has come."""
+        return self.read(lineage.take(reply) if isinstance(self.target, Script) else reply)

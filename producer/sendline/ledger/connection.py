@@ -10,6 +10,7 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from sendline.ledger.faults import explain
+from sendline.ledger.lineage import Lineage
 
 if TYPE_CHECKING:
     from sendline.ledger.call import Call
@@ -46,6 +47,7 @@ class Ledger:
         )
         self._client: Any = redis.Redis(connection_pool=pool)
         self._client.response_callbacks.clear()  # calls read the replies as they are
+        self._lineage = Lineage()
 
     def run(self, call: "Call[T]") -> T:
         """Run `call` and return what it reads.
@@ -56,13 +58,14 @@ class Ledger:
             reply = self._send(call)
         except (exceptions.RedisError, OSError) as error:
             raise explain(error, self.url) from error
-        return call.read(reply)
+        return call.answer(reply, self._lineage)
 
     def _send(self, call: "Call[T]") -> Any:
+        seen = self._lineage.packed
         try:
-            return self._client.execute_command(*call.command)
+            return self._client.execute_command(*call.command(seen))
         except exceptions.NoScriptError:
-            return self._client.execute_command(*call.command_with_source)
+            return self._client.execute_command(*call.command_with_source(seen))
 
     def close(self) -> None:
         """Close every connection."""
@@ -85,6 +88,7 @@ class AsyncLedger:
         )
         self._client: Any = redis.asyncio.Redis(connection_pool=pool)
         self._client.response_callbacks.clear()
+        self._lineage = Lineage()
 
     async def run(self, call: "Call[T]") -> T:
         """Run `call` and return what it reads.
@@ -95,13 +99,14 @@ class AsyncLedger:
             reply = await self._send(call)
         except (TimeoutError, exceptions.RedisError, OSError) as error:
             raise explain(error, self.url) from error
-        return call.read(reply)
+        return call.answer(reply, self._lineage)
 
     async def _send(self, call: "Call[T]") -> Any:
+        seen = self._lineage.packed
         try:
-            return await self._client.execute_command(*call.command)
+            return await self._client.execute_command(*call.command(seen))
         except exceptions.NoScriptError:
-            return await self._client.execute_command(*call.command_with_source)
+            return await self._client.execute_command(*call.command_with_source(seen))
 
     async def aclose(self) -> None:
         """Close every connection."""

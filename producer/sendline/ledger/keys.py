@@ -12,13 +12,15 @@ KEYS: Final[dict[str, str]] = {
     "ready": "sl:r:",  # + lane code: sorted set, route by the next instant (us) at which it may go
     "turns": "sl:turns",  # hash: lane code : route to the instant (us) at which it was last served
     "timers": "sl:t",  # sorted set, id by the instant (ms) at which the tick must look at it
+    "uncertain": "sl:u",  # sorted set: uncertain id by the instant (ms) at which its provider is asked next
     # Accounts
     "account": "sl:a:",  # + name: hash of limits and state
     "directory": "sl:directory",  # string: what workers publish of accounts and routes, JSON
     # The ledger as a whole
     "counts": "sl:counts",  # hash: accepted, and how many messages have each status
-    "meta": "sl:meta",  # hash: seq (events), claims (tokens), wake_at, dead (settles that came too late)
-    "events": "sl:e",  # stream: one entry for each change of status, its id is the sequence number
+    "meta": "sl:meta",  # hash: born, era, seq, mark, behind (see lineage.lua), claims (tokens), dead, ...
+    "events": "sl:e",  # stream: one entry for each change of status, its id is its number and instant (us)
+    "recovery": "sl:recovery",  # string: how far a recovery has come
     "parked": "sl:k",  # hash: digest to a receipt whose provider id is not known yet
     "parked_at": "sl:k:at",  # sorted set: digest by the instant (ms) until which it is kept
     # Workers
@@ -26,8 +28,9 @@ KEYS: Final[dict[str, str]] = {
     "bell": "sl:bell",  # list of at most one element: rouses a dispatcher that sleeps
     "wake": "sl:wake",  # hash: queue and envelope of the Celery task that starts a dispatcher
     "dispatcher": "sl:d:",  # + id: string, its last call's number and what it claimed
+    "settler": "sl:s:",  # + dispatcher: string, the number of its last settle
     "tick": "sl:tick",  # string: which worker ticks
-    "nothing": "sl:0",  # never there: see go_on_when_full in prelude.lua
+    "nothing": "sl:0",  # never there: see go_on_when_full in record.lua
 }
 
 

@@ -17,7 +17,10 @@ from sendline.ledger.record import FIELDS, VERSION, Flag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from importlib.resources.abc import Traversable
 
+PRELUDE: Final = ("record", "lineage", "rousing", "places", "closing")
+"""What stands before every verb, in this order."""
 SERVER_CLOCK: Final = "return redis.call('TIME')"
 """The body of the scripts' clock. Tests of time put another one in its place."""
 
@@ -34,10 +37,17 @@ class Script:
 @cache
 def script(verb: str, clock: str = SERVER_CLOCK) -> Script:
     """Return the script of `verb`, with the prelude before it."""
-    folder = files("sendline.ledger") / "lua"
-    parts = [tables(clock), (folder / "prelude.lua").read_text(), (folder / f"{verb}.lua").read_text()]
-    source = "\n".join(parts)
+    source = "\n".join([tables(clock), prelude(), (_folder() / f"{verb}.lua").read_text()])
     return Script(verb, source, sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+def prelude() -> str:
+    """Return the Lua text of what stands before every verb, behind the tables."""
+    return "\n".join((_folder() / "prelude" / f"{part}.lua").read_text() for part in PRELUDE)
+
+
+def _folder() -> "Traversable":
+    return files("sendline.ledger") / "lua"
 
 
 def tables(clock: str = SERVER_CLOCK) -> str:

@@ -18,6 +18,8 @@ from sendline.ledger.scripts import script
 
 _ASKED = {None: 0, OnUncertain.HOLD: int(Flag.HOLD), OnUncertain.RESEND: int(Flag.RESEND)}
 _EVENT_FIELD = b"e"
+_LAST = 2**64 - 1
+"""No second half of a stream's id is greater."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,8 @@ def events_after(seq: int, *, count: int, block_ms: int | None) -> Call[list[Eve
         _stream, entries = reply[0]
         return [event(_seq(number), fields[fields.index(_EVENT_FIELD) + 1]) for number, fields in entries]
 
-    return Call("XREAD", ["COUNT", count, *waiting, "STREAMS", KEYS["events"], f"{seq}-1"], read)
+    behind = f"{seq}-{_LAST}"
+    return Call("XREAD", ["COUNT", count, *waiting, "STREAMS", KEYS["events"], behind], read)
 
 
 def _seq(stream_id: bytes) -> int:

@@ -12,6 +12,7 @@ from sendline.ledger.limits import Limits
 from sendline.ledger.record import Record, digest, pack, pack_provider_id, short
 from sendline.ledger.scripts import script
 
+_BEHIND = -2
 HEAD = -1
 """As a settlement's delay: back to the head of its line."""
 
@@ -37,6 +38,8 @@ class Claimed:
     signed_off: bool
     late: bool = False
     """A later call of the same dispatcher came first: this one did nothing."""
+    behind: bool = False
+    """The ledger came back from an older state: nothing is claimed until `sendline recover`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,8 @@ def claim(limits: Limits, request: ClaimRequest) -> Call[Claimed]:
     def read(reply: Any) -> Claimed:
         now, next_at, signed_off, *rows = reply
         claims = tuple(Claim(row[0], row[1], row[2].decode(), Record(row[3])) for row in rows)
-        return Claimed(claims, now, next_at if next_at > 0 else None, signed_off == 1, late=next_at < 0)
+        upcoming = next_at if next_at > 0 else None
+        return Claimed(claims, now, upcoming, signed_off == 1, late=next_at == -1, behind=next_at == _BEHIND)
 
     arguments: list[Argument] = [
         limits.packed,
@@ -78,9 +82,15 @@ def claim(limits: Limits, request: ClaimRequest) -> Call[Claimed]:
     return Call(script("claim"), arguments, read)
 
 
-def sign_off(limits: Limits, dispatcher: str, horizon: float) -> Call[bool]:
-    """End a slice; True where work is near and the wake went back to the queue. `horizon` in seconds."""
-    arguments: list[Argument] = [limits.packed, dispatcher, round(horizon * 1_000_000)]
+def sign_off(
+    limits: Limits, dispatcher: str, number: int, *, horizon: float, unanswered: int = 0
+) -> Call[bool]:
+    """End a slice; True where work is near and the wake went back to the queue. `horizon` in seconds.
+
+    `number` is of the same row as the claims'. What the claim number `unanswered` took goes back unsent.
+    """
+    horizon_us = round(horizon * 1_000_000)
+    arguments: list[Argument] = [limits.packed, dispatcher, number, horizon_us, unanswered]
     return Call(script("signoff"), arguments, lambda reply: reply == 1)
 
 
@@ -108,12 +118,18 @@ class Settlement:
     pause: float = 0
 
 
-Settled = Literal["settled", "again", "learned", "dead", "unknown"]
+Settled = Literal["settled", "again", "learned", "dead", "unknown", "late"]
 
 
-def settle(limits: Limits, settlements: Sequence[Settlement]) -> Call[list[Settled]]:
-    """Write what attempts came to. A claim that is no longer theirs changes nothing ("dead")."""
-    return Call(script("settle"), [limits.packed, *map(_packed_settlement, settlements)], _words)
+def settle(
+    limits: Limits, dispatcher: str, number: int, settlements: Sequence[Settlement]
+) -> Call[list[Settled]]:
+    """Write what attempts came to. A claim that is no longer theirs changes nothing ("dead").
+
+    `number` rises with each call of `dispatcher`; the same number is the same call again.
+    """
+    packed = map(_packed_settlement, settlements)
+    return Call(script("settle"), [limits.packed, dispatcher, number, *packed], _words)
 
 
 def _packed_settlement(s: Settlement) -> bytes:
@@ -132,6 +148,7 @@ def _packed_settlement(s: Settlement) -> bytes:
             short(s.reason),
             s.effect,
             round(s.pause * 1000),
+            s.account,
         ]
     )
 
@@ -146,6 +163,8 @@ class Reported:
     provider_id: str | None = None
     code: ErrorCode | None = None
     reason: str = ""
+    guessed: bool = False
+    """`message_id` is what a search found: refused where the provider's id is known as another message's."""
 
 
 Received = Literal["applied", "unchanged", "parked", "foreign", "unknown"]
@@ -167,6 +186,7 @@ def _packed_report(report: Reported) -> bytes:
             -1 if report.status is None else CODES[report.status],
             report.code or "",
             short(report.reason),
+            int(report.guessed),
         ]
     )
 
@@ -182,12 +202,14 @@ class Ticked:
     mine: bool
     """Whether this worker ticks; else another does."""
     looked_at: int
+    behind: bool = False
+    """The ledger came back from an older state: nothing moves by itself until `sendline recover`."""
 
 
 def tick(limits: Limits, worker: str, *, lock: float, most: int) -> Call[Ticked]:
     """Keep house: due retries, dead claims, deadlines, a wake. `lock`: seconds for which others don't."""
     arguments: list[Argument] = [limits.packed, worker, round(lock * 1000), most]
-    return Call(script("tick"), arguments, lambda reply: Ticked(reply[0] == 1, reply[1]))
+    return Call(script("tick"), arguments, lambda reply: Ticked(reply[0] == 1, reply[1], reply[2] == 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,12 +222,15 @@ class AccountLimits:
     burst: int
     in_flight: int | None
     on_uncertain: str | None
+    asks: bool = False
+    """Whether its provider can be asked what became of a message."""
 
     @property
     def packed(self) -> bytes:
         """As configure.lua takes it; the rate as the microseconds between two messages."""
         interval = max(1, round(1_000_000 / self.rate))
-        return pack([self.name, interval, self.burst, self.in_flight or 0, self.on_uncertain or ""])
+        asked = self.on_uncertain or ""
+        return pack([self.name, interval, self.burst, self.in_flight or 0, asked, int(self.asks)])
 
 
 @dataclass(frozen=True, slots=True)

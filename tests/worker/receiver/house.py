@@ -107,7 +107,8 @@ class House:
         settlement = work.Settlement(
             claim.message_id, claim.token, claim.account, Status.SENT, deadline=3600, provider_id=provider_id
         )
-        return self.ledger.run(work.settle(LIMITS, [settlement]))[0]
+        self.calls += 1
+        return self.ledger.run(work.settle(LIMITS, "test", self.calls, [settlement]))[0]
 
     def sent(self, provider_id=None, account="main"):
         """Let a message be sent and return its id."""

@@ -1,7 +1,6 @@
 """One attempt: from a claim to an outcome. Whatever happens on the way, it ends in an outcome."""
 
 import logging
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -9,7 +8,8 @@ from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_rand
 
 from sendline.contract import ids
 from sendline.contract.codes import ErrorCode
-from sendline_worker.outcomes import Accepted, Outcome, Refused, Uncertain
+from sendline_worker import elapsed
+from sendline_worker.outcomes import Accepted, NotBegun, Outcome, Refused, Uncertain
 from sendline_worker.providers.base import Answer, Outbound
 from sendline_worker.providers.judgement import judge_broken, without
 from sendline_worker.wire import Broken, Wire
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import httpx
     from tenacity import RetryCallState
 
+    from sendline.ledger.record import Record
     from sendline.ledger.work import Claim
     from sendline_worker.accounts import Account
     from sendline_worker.tokens import CallbackUrls
@@ -38,15 +39,18 @@ class Carrier:
     wire: Wire
     urls: "CallbackUrls"
 
-    async def attempt(self, account: "Account", claim: "Claim") -> Outcome:
-        """Call the provider once and return what it came to; raises only CancelledError."""
-        message = self._outbound(account, claim)
-        outcome = await self._attempt(account, message)
+    async def attempt(self, account: "Account", claim: "Claim", begin_by: float) -> Outcome:
+        """Call the provider once and return what it came to; raises only CancelledError.
+
+        `begin_by` is the instant (elapsed.now) after which no call of this claim may begin.
+        """
+        message = self.outbound(account, claim.message_id, claim.record)
+        outcome = await self._attempt(account, message, begin_by)
         if isinstance(outcome, Accepted):
             return outcome
         return replace(outcome, reason=without(outcome.reason, message.text))
 
-    async def _attempt(self, account: "Account", message: Outbound) -> Outcome:
+    async def _attempt(self, account: "Account", message: Outbound, begin_by: float) -> Outcome:
         if why := account.card.refusal(text=message.text, sender=message.sender or None):
             return Refused(ErrorCode.NO_ROUTE, f"{why[0]}: {why[1]}")
         try:
@@ -54,9 +58,9 @@ class Carrier:
         except Exception as error:  # noqa: BLE001 - an attempt ends in an outcome, whatever happens
             log.error("message %s: account %s can't compose it: %s", message.id, account.name, _kind(error))
             return Refused(ErrorCode.REJECTED, f"can't be put into the provider's form: {_kind(error)}")
-        answer = await self._call(request)
+        answer = await self._call(request, begin_by)
         if isinstance(answer, Broken):
-            return judge_broken(answer)
+            return NotBegun("its claim grew too old") if answer.too_late else judge_broken(answer)
         try:
             return account.adapter.judge(answer)
         except Exception as error:  # noqa: BLE001 - the same
@@ -64,29 +68,29 @@ class Carrier:
             log.error("message %s: account %s can't read its answer: %s", message.id, account.name, kind)
             return Uncertain(f"its answer can't be read: {kind}")
 
-    def _outbound(self, account: "Account", claim: "Claim") -> Outbound:
-        record = claim.record
+    def outbound(self, account: "Account", message_id: bytes, record: "Record") -> Outbound:
+        """Return the message as the account's adapter is given it: the same at every call."""
         senders = account.settings.senders
         takes_url = account.capabilities.reference
         return Outbound(
-            id=ids.to_text(claim.message_id),
+            id=ids.to_text(message_id),
             to=record.to.decode(),
             sender=record.sender.decode() or (senders[0] if senders else ""),
             text=record.text.decode() or None,
-            callback_url=self.urls.message_url(account.name, claim.message_id) if takes_url else None,
+            callback_url=self.urls.message_url(account.name, message_id) if takes_url else None,
         )
 
-    async def _call(self, request: "httpx.Request") -> Answer | Broken:
-        began = time.monotonic()
-        answer = await self.wire.call(request)
-        if not _never_left(answer) or time.monotonic() - began > IN_PLACE:
+    async def _call(self, request: "httpx.Request", begin_by: float) -> Answer | Broken:
+        began = elapsed.now()
+        answer = await self.wire.call(request, begin_by=begin_by)
+        if not _never_left(answer) or elapsed.now() - began > IN_PLACE:
             return answer
         return await AsyncRetrying(
             retry=retry_if_result(_never_left),
             stop=stop_after_delay(IN_PLACE),
             wait=wait_random_exponential(multiplier=0.1, max=0.5),
             retry_error_callback=_last_result,
-        )(self.wire.call, request)
+        )(self.wire.call, request, begin_by=begin_by)
 
 
 def _kind(error: Exception) -> str:
@@ -95,7 +99,7 @@ def _kind(error: Exception) -> str:
 
 
 def _never_left(answer: Answer | Broken) -> bool:
-    return isinstance(answer, Broken) and not answer.on_wire
+    return isinstance(answer, Broken) and not answer.on_wire and not answer.too_late
 
 
 def _last_result(state: "RetryCallState") -> Answer | Broken:

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Final
 from sendline.contract import ids
 from sendline.contract.errors import LedgerError
 from sendline.ledger import work
+from sendline_worker import elapsed
 from sendline_worker.dispatch.bell import Bell
-from sendline_worker.dispatch.policy import RetryPolicy, handed_back, not_ours, settlement
+from sendline_worker.dispatch.policy import RetryPolicy, not_ours, settlement
+from sendline_worker.outcomes import NotBegun, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from sendline.ledger.connection import AsyncLedger
     from sendline.ledger.limits import Limits
+    from sendline_worker.accounts import Account
     from sendline_worker.dispatch.attempt import Carrier
     from sendline_worker.dispatch.settler import Settler
 
@@ -32,6 +35,8 @@ LOOK: Final = 0.5
 """The longest rest, so that an orderly shutdown is seen soon."""
 STALE: Final = 1.0
 """A claim that is older is handed back: its rate slot has passed."""
+BEGIN_WITHIN: Final = 15.0
+"""So long after its claim a call is not begun any more: no connection was free, or the process was frozen."""
 MOST: Final = 64
 """Messages a claim: small, so that limits are shared evenly and little is on hand when a process dies."""
 URGENT_SHARE: Final = 0.1
@@ -46,6 +51,12 @@ class Bounds:
 
     connections: int = 100
     lease: float = 90.0
+    longest_call: float = 20.0
+
+    @property
+    def begin_within(self) -> float:
+        """The time after a claim within which its call must begin, so that it ends well within the lease."""
+        return min(BEGIN_WITHIN, (self.lease - self.longest_call) / 2)
 
     @property
     def kept_for_urgent(self) -> int:
@@ -78,12 +89,20 @@ class Dispatcher:
         self._bounds = bounds
         self._is_stopping = is_stopping
         self._number = 0
+        self._unanswered: _Asked | None = None
+        self._resolving: asyncio.Task[None] | None = None
+        self._is_behind = False
         self._carrying: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
 
     async def run(self, slice_seconds: float) -> None:
         """Claim until nothing may go within LINGER, the slice ends, or the worker stops."""
         end = time.monotonic() + slice_seconds
+        if self._resolving is not None:
+            await asyncio.wait({self._resolving}, timeout=slice_seconds)
+            if not self._resolving.done():
+                return  # the ledger is still away
+            self._resolving = None
         busy_at = time.monotonic()
         async with self._listening() as bell:
             while time.monotonic() < end and not self._is_stopping():
@@ -95,7 +114,9 @@ class Dispatcher:
                 if may_sign_off:
                     await bell.pause()  # a bell that rings from here on is not for this dispatcher
                 claimed = await self._claim(may_sign_off=may_sign_off, until=end)
-                if claimed is None or claimed.signed_off:
+                if claimed is None:
+                    break
+                if claimed.signed_off or claimed.behind:
                     return
                 bell.go_on()
                 if claimed.claims:
@@ -105,8 +126,9 @@ class Dispatcher:
 
     async def drain(self, timeout: float) -> int:
         """Wait for the calls under way, at most `timeout` seconds; return how many did not end."""
-        if self._carrying:
-            await asyncio.wait(self._carrying, timeout=timeout)
+        last = {*self._carrying, *filter(None, [self._resolving])}
+        if last:
+            await asyncio.wait(last, timeout=timeout)
         return len(self._carrying)
 
     def _room(self) -> int:
@@ -114,6 +136,23 @@ class Dispatcher:
 
     async def _claim(self, *, may_sign_off: bool, until: float) -> work.Claimed | None:
         """Claim once, the same call again while the ledger is away; None where the slice ends first."""
+        asked = self._unanswered = self._ask(may_sign_off=may_sign_off)
+        while True:
+            try:
+                claimed = await self._ledger.run(work.claim(self._limits, asked.request))
+                break
+            except LedgerError as error:
+                log.warning("claiming waits: %s", error)
+                if self._is_stopping() or time.monotonic() + AWAY > until:
+                    return None
+                await asyncio.sleep(AWAY)
+        self._unanswered = None
+        self._tell(claimed)
+        for claim in claimed.claims:
+            self._start(claim, asked.at)
+        return claimed
+
+    def _ask(self, *, may_sign_off: bool) -> "_Asked":
         self._number += 1
         room = self._room()
         request = work.ClaimRequest(
@@ -126,19 +165,18 @@ class Dispatcher:
             promise=PROMISE,
             may_sign_off=may_sign_off,
         )
-        asked_at = time.monotonic()
-        while True:
-            try:
-                claimed = await self._ledger.run(work.claim(self._limits, request))
-                break
-            except LedgerError as error:
-                log.warning("claiming waits: %s", error)
-                if self._is_stopping() or time.monotonic() + AWAY > until:
-                    return None
-                await asyncio.sleep(AWAY)
-        for claim in claimed.claims:
-            self._start(claim, asked_at)
-        return claimed
+        return _Asked(request, elapsed.now())
+
+    def _tell(self, claimed: work.Claimed) -> None:
+        """Say once that the ledger is behind, or that it is no longer."""
+        if claimed.behind and not self._is_behind:
+            log.error(
+                "nothing is sent: the ledger lacks what was seen of it earlier "
+                "(a failover, a restored backup); run `sendline recover`"
+            )
+        elif self._is_behind and not claimed.behind:
+            log.warning("the ledger has recovered: dispatching goes on")
+        self._is_behind = claimed.behind
 
     def _pause(self, claimed: work.Claimed) -> float:
         """Return for how long nothing is to be done, if there is no news."""
@@ -170,10 +208,29 @@ class Dispatcher:
         self._news.set()
 
     async def _sign_off(self) -> None:
+        """End the slice. What a claim without an answer may have taken goes back, however long that takes."""
+        self._number += 1
+        if await self._signed_off():
+            self._unanswered = None
+        elif self._unanswered is not None:
+            self._resolving = asyncio.create_task(self._resolve())
+
+    async def _resolve(self) -> None:
+        while True:
+            await asyncio.sleep(AWAY)
+            if await self._signed_off():
+                break
+        self._unanswered = None
+
+    async def _signed_off(self) -> bool:
+        unanswered = self._unanswered.request.number if self._unanswered else 0
+        call = work.sign_off(self._limits, self._name, self._number, horizon=LINGER, unanswered=unanswered)
         try:
-            await self._ledger.run(work.sign_off(self._limits, self._name, LINGER))
+            await self._ledger.run(call)
         except LedgerError as error:
-            log.warning("signing off failed, the tick will wake somebody: %s", error)
+            log.warning("signing off waits, the tick will wake somebody: %s", error)
+            return False
+        return True
 
     def _start(self, claim: work.Claim, asked_at: float) -> None:
         task = asyncio.create_task(self._carry(claim, asked_at))
@@ -188,17 +245,11 @@ class Dispatcher:
             log.error("an attempt ended in a fault: %s", type(task.exception()).__name__)
 
     async def _carry(self, claim: work.Claim, asked_at: float) -> None:
-        if time.monotonic() - asked_at > STALE:
-            self._settler.put(handed_back(claim, "the claim grew too old"))
-            return
-        if self._is_stopping():
-            self._settler.put(handed_back(claim, "the worker is shutting down"))
-            return
         account = self._carrier.accounts.get(claim.account)
         if account is None:
             self._settler.put(not_ours(claim))
             return
-        outcome = await self._carrier.attempt(account, claim)
+        outcome = await self._outcome(account, claim, asked_at)
         receipts = account.capabilities.receipts
         settled = settlement(claim, outcome, self._policy, receipts=receipts, random=random.random)
         if settled.code:
@@ -211,3 +262,18 @@ class Dispatcher:
                 settled.reason,
             )
         self._settler.put(settled)
+
+    async def _outcome(self, account: "Account", claim: work.Claim, asked_at: float) -> Outcome:
+        if elapsed.now() - asked_at > STALE:
+            return NotBegun("its claim grew too old")
+        if self._is_stopping():
+            return NotBegun("the worker is shutting down")
+        return await self._carrier.attempt(account, claim, asked_at + self._bounds.begin_within)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A claim call, and the instant (elapsed.now) at which it was first made."""
+
+    request: work.ClaimRequest
+    at: float

@@ -16,6 +16,7 @@ from sendline_worker.outcomes import (
     Accepted,
     AccountStopped,
     NotAccepted,
+    NotBegun,
     Outcome,
     Refused,
     Throttled,
@@ -76,6 +77,10 @@ def settlement(
             return settle(Status.SENT, provider_id=provider_id, deadline=deadline, effect="open")
         case Refused(code, reason):
             return settle(Status.FAILED, code=code, reason=reason, effect="open")
+        case NotBegun(reason):
+            return settle(
+                Status.CREATED, counted=False, delay=HEAD, code=ErrorCode.HANDED_BACK, reason=reason
+            )
         case NotAccepted(reason) if policy.is_last(attempt):
             said = f"attempt {attempt} of {policy.max_attempts}: {reason}"
             return settle(Status.FAILED, code=ErrorCode.ATTEMPTS_EXHAUSTED, reason=said)
@@ -89,20 +94,6 @@ def settlement(
         case Uncertain(reason):
             delay = policy.backoff(attempt, random())
             return settle(Status.UNCERTAIN, code=ErrorCode.PERHAPS_ACCEPTED, reason=reason, delay=delay)
-
-
-def handed_back(claim: Claim, reason: str) -> Settlement:
-    """Return the settlement of a claim that is given back unsent."""
-    return Settlement(
-        claim.message_id,
-        claim.token,
-        claim.account,
-        Status.CREATED,
-        counted=False,
-        delay=HEAD,
-        code=ErrorCode.HANDED_BACK,
-        reason=reason,
-    )
 
 
 def not_ours(claim: Claim) -> Settlement:

@@ -4,7 +4,6 @@ Made after the fork, because a thread does not survive one. Calls under way outl
 """
 
 import asyncio
-import contextlib
 import logging
 import os
 import secrets
@@ -19,6 +18,7 @@ from sendline.ledger.limits import Limits
 from sendline.settings import bounds, ledger_url
 from sendline_worker.dispatch.attempt import IN_PLACE, Carrier
 from sendline_worker.dispatch.dispatcher import Bounds, Dispatcher
+from sendline_worker.dispatch.inquirer import Inquirer
 from sendline_worker.dispatch.policy import RetryPolicy
 from sendline_worker.dispatch.settler import Settler
 from sendline_worker.tokens import CallbackUrls
@@ -80,16 +80,21 @@ class Runtime:
         limits = Limits.of(s)
         self._ledger = AsyncLedger(ledger_url(s), timeout=bounds.LEDGER_ANSWER)
         self._wire = Wire(connections=s.connections, total=s.call_timeout)
-        self._settler = Settler(self._ledger, limits)
-        self._settling = asyncio.create_task(self._settler.run())
+        name = f"{socket.gethostname()}:{self.pid}:{secrets.token_hex(4)}"
+        self._settler = Settler(name, self._ledger, limits)
+        carrier = Carrier(self._accounts, self._wire, CallbackUrls(s.public_url, s.secret_key))
+        self._working = [
+            asyncio.create_task(self._settler.run()),
+            asyncio.create_task(Inquirer(self._ledger, limits, carrier).run()),
+        ]
         self._dispatcher = Dispatcher(
-            name=f"{socket.gethostname()}:{self.pid}:{secrets.token_hex(4)}",
+            name=name,
             ledger=self._ledger,
             limits=limits,
-            carrier=Carrier(self._accounts, self._wire, CallbackUrls(s.public_url, s.secret_key)),
+            carrier=carrier,
             settler=self._settler,
             policy=RetryPolicy.of(s),
-            bounds=Bounds(s.connections, s.lease),
+            bounds=Bounds(s.connections, s.lease, s.call_timeout),
             is_stopping=self._is_stopping,
         )
 
@@ -99,8 +104,8 @@ class Runtime:
             log.warning("%d calls did not end in time; their claims will be judged when the lease ends", left)
         if not await self._settler.flush(FLUSH):
             log.warning("the last outcomes could not be written; their claims will be judged")
-        self._settling.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._settling
+        for task in self._working:
+            task.cancel()
+        await asyncio.gather(*self._working, return_exceptions=True)
         await self._wire.aclose()
         await self._ledger.aclose()

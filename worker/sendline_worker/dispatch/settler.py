@@ -26,8 +26,10 @@ RETRY_EVERY: Final = 0.5
 class Settler:
     """Takes settlements at once and writes them soon; keeps them while the ledger is away."""
 
-    def __init__(self, ledger: "AsyncLedger", limits: "Limits") -> None:
-        """Prepare. `run` must be running for anything to be written."""
+    def __init__(self, name: str, ledger: "AsyncLedger", limits: "Limits") -> None:
+        """Prepare, for the dispatcher `name`. `run` must be running for anything to be written."""
+        self._name = name
+        self._number = 0
         self._ledger = ledger
         self._limits = limits
         self._waiting: list[Settlement] = []
@@ -81,8 +83,9 @@ class Settler:
 
     async def _write(self, batch: "list[Settlement]") -> "list[Settlement]":
         """Write `batch`; return what has to be tried again."""
+        self._number += 1
         try:
-            results = await self._ledger.run(work.settle(self._limits, batch))
+            results = await self._ledger.run(work.settle(self._limits, self._name, self._number, batch))
         except LedgerError as error:
             log.warning("%d outcomes wait to be written: %s", len(batch) + len(self._waiting), error)
             return batch
@@ -103,9 +106,9 @@ def in_order(batch: "list[Settlement]") -> "list[Settlement]":
 
 def _report(batch: "list[Settlement]", results: "list[work.Settled]") -> None:
     for settlement, result in zip(batch, results, strict=True):
-        if result in ("dead", "unknown"):
+        if result in ("dead", "unknown", "late"):
             log.warning(
-                "message %s: outcome %s came too late (%s); nothing was changed",
+                "message %s: outcome %s came after its claim had ended (%s); nothing was changed",
                 _id(settlement),
                 settlement.target,
                 result,

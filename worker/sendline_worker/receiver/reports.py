@@ -20,11 +20,12 @@ def reports(account: str, verified: "Verified", receipts: "Sequence[Receipt]") -
     A token names one message, so it counts only where the provider told of one; else their ids do.
     """
     named = verified.message_id if len(receipts) == 1 else None
-    told = [_report(account, named, receipt) for receipt in receipts]
-    return [report for report in told if _matters(report)]
+    told = [report(account, named, receipt) for receipt in receipts]
+    return [each for each in told if _matters(each)]
 
 
-def _report(account: str, message_id: bytes | None, receipt: "Receipt") -> Reported:
+def report(account: str, message_id: bytes | None, receipt: "Receipt") -> Reported:
+    """Return what one receipt tells of the message `message_id`, or of the one that its own id names."""
     return Reported(
         account=account,
         status=receipt.status,

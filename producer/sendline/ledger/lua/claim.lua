@@ -4,7 +4,8 @@
 --     [5] room for what is not urgent  [6] lease ms  [7] horizon us: what may go within it is waited for
 --     [8] promise ms: claims again within  [9] 1: sign off if nothing may go within the horizon
 -- Returns {now us, next instant us (0: none), signed off, then for each message {id, token, account, record}},
--- or {now us, -1, 0} where a later call of this dispatcher has come before this one.
+-- or {now us, -1, 0} where a later call of this dispatcher has come before this one,
+-- or {now us, -2, 0} where the ledger is behind what somebody has seen of it: nothing is claimed then.
 
 local dispatcher, call = ARGV[2], tonumber(ARGV[3])
 local room, room_below = tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -17,12 +18,16 @@ go_on_when_full()
 local took, reply = {}, {NOW_US, 0, 0}
 local accounts, examined = {}, 0
 
+if BEHIND then
+  return close({NOW_US, -2, 0})
+end
+
 -- The same call again: its reply was lost. What it claimed is returned once more.
 local before = redis.call('GET', K.dispatcher .. dispatcher)
 if before then
   before = cmsgpack.unpack(before)
   if call < before[1] then
-    return {NOW_US, -1, 0}
+    return close({NOW_US, -1, 0})
   end
   if call == before[1] then
     for place = 2, #before, 2 do
@@ -33,7 +38,7 @@ if before then
       end
     end
     reply[2] = next_instant(0) or 0
-    return reply
+    return close(reply)
   end
 end
 
@@ -213,7 +218,7 @@ if #took > 0 then
     remembered[#remembered + 1] = token + place
   end
 end
-redis.call('SET', K.dispatcher .. dispatcher, cmsgpack.pack(remembered), 'PX', lease * 2)
+redis.call('SET', K.dispatcher .. dispatcher, cmsgpack.pack(remembered), 'PX', CALLS_KEPT)
 
 local upcoming = next_instant(0)
 reply[2] = upcoming or 0

@@ -2,7 +2,7 @@
 -- KEYS: none (see keys.py).
 -- ARGV[2] directory (JSON: {"accounts": [{"name": ...}, ...], ...})  [3] queue of the wake  [4] its envelope
 --     [5..] for each account a packed array: name, interval us, burst, in flight at most (0: no bound),
---           on_uncertain ('' for the lane's default)
+--           on_uncertain ('' for the lane's default), 1 if its provider can be asked what became of a message
 -- Returns 1. Accounts that the earlier directory named and this one does not, stop being claimed for.
 
 local before = redis.call('GET', K.directory)
@@ -12,9 +12,10 @@ if before then
   end
 end
 for place = 5, #ARGV do
-  local name, interval, burst, in_flight, on_uncertain = unpack(cmsgpack.unpack(ARGV[place]))
+  local name, interval, burst, in_flight, on_uncertain, asks = unpack(cmsgpack.unpack(ARGV[place]))
   local key = K.account .. name
-  redis.call('HSET', key, 'interval', interval, 'burst', burst, 'in_flight', in_flight, 'on_uncertain', on_uncertain)
+  redis.call('HSET', key, 'interval', interval, 'burst', burst, 'in_flight', in_flight, 'on_uncertain', on_uncertain,
+    'asks', asks)
   if redis.call('HEXISTS', key, 'stopped') == 1 then
     redis.call('HDEL', key, 'paused_until') -- its configuration may be mended: it is tried at once
     release(name)

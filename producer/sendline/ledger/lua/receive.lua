@@ -2,9 +2,10 @@
 -- KEYS: none (see keys.py).
 -- ARGV[2..]: for each receipt a packed array:
 --   account, id from our token ('' if none), provider id (''), digest of account and provider id (''),
---   target status (-1: news that moves nothing), code, reason
+--   target status (-1: news that moves nothing), code, reason, 1 if the message was guessed: found by a search
 -- Returns for each 'applied'; 'unchanged' (known already, or not a move that the table allows);
--- 'parked' (its provider id is not known yet); 'foreign' (the message is another account's); 'unknown'.
+-- 'parked' (its provider id is not known yet); 'foreign' (the message is another account's, or was guessed and the
+-- provider's id is another message's); 'unknown'.
 
 go_on_when_full()
 
@@ -25,8 +26,21 @@ local function park(digest, status, code, reason)
   return 'parked'
 end
 
+-- Whether the account carries the message. After a failover that forgot claims any of its route may have.
+local function belongs(r, account)
+  if r[F.account] == account then
+    return true
+  end
+  local forgotten = r[F.status] == S.UNCERTAIN and r[F.error] == 'failover'
+  if forgotten and (',' .. r[F.route] .. ','):find(',' .. account .. ',', 1, true) then
+    r[F.account] = account
+    return true
+  end
+  return false
+end
+
 local function receive(m)
-  local account, id, provider_id, digest, status, code, reason = unpack(m)
+  local account, id, provider_id, digest, status, code, reason, guessed = unpack(m)
   if id == '' then
     id = redis.call('GET', K.index .. digest)
     if not id then
@@ -37,13 +51,13 @@ local function receive(m)
   if not r then
     return 'unknown'
   end
-  if r[F.account] ~= account then
+  if not belongs(r, account) or (guessed == 1 and is_anothers(id, digest)) then
     return 'foreign'
   end
   local learns = r[F.attempts] > 0 and provider_id ~= '' and r[F.provider_id] == ''
   if learns then
     index(id, r, provider_id, digest)
-    redis.call('SET', K.message .. id, cmsgpack.pack(r), 'KEEPTTL')
+    amend(id, r)
   end
   local applied = status >= 0 and prove(id, r, status, code, reason)
   if learns then

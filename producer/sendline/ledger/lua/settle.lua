@@ -1,14 +1,27 @@
 -- Settles attempts: writes what each came to, and what that says about its account.
 -- KEYS: none (see keys.py).
--- ARGV[2..]: for each attempt a packed array:
+-- ARGV[2] dispatcher  [3] number of this call, rising: the same number is the same call again
+--     [4..] for each attempt a packed array:
 --   id, token, target status, attempt counted (0 or 1), delay ms (-1: back to the head of its line),
 --   deadline ms, provider id (''), digest of account and provider id (''), code, reason,
---   account effect ('', 'open', 'pause', 'stop'), ms of pause
+--   account effect ('', 'open', 'pause', 'stop'), ms of pause, account
 -- Returns for each 'settled'; 'again' (settled before by this token); 'learned' (only the provider's id was
--- new: a receipt came first, or the claim was judged dead); 'dead' (the claim is no longer this one: nothing
--- changed); 'unknown'.
+-- new: a receipt came first, or the claim was judged dead); 'dead' (the claim is no longer this one: only its
+-- timeline tells of it); 'unknown'; 'late' (a later call of this dispatcher came first: nothing changed).
 
 go_on_when_full()
+
+local number = tonumber(ARGV[3])
+local last = tonumber(redis.call('GET', K.settler .. ARGV[2]) or 0)
+local reply = {}
+if number < last then
+  for place = 4, #ARGV do
+    reply[place - 3] = 'late'
+  end
+  return close(reply)
+end
+local repeated = number == last
+redis.call('SET', K.settler .. ARGV[2], ARGV[3], 'PX', CALLS_KEPT)
 
 -- What an attempt says of its account. Only one that was claimed after the account stopped shows that it works
 -- again: others were under way already.
@@ -29,49 +42,58 @@ local function affect(name, token, effect, pause, reason)
   end
 end
 
--- A probe of a stopped account that was handed back unsent shows nothing: the next one may go at once.
-local function forget_probe(name)
-  local key = K.account .. name
-  if redis.call('HEXISTS', key, 'stopped') == 1 then
-    redis.call('HDEL', key, 'paused_until')
-    release(name)
-  end
-end
-
-local function give_back(id, r, s)
-  local delay = s[5]
-  if s[4] == 0 then
-    r[F.attempts] = r[F.attempts] - 1
-  end
-  if has(r, FLAG.CANCEL) then
-    move(id, r, S.CANCELED, s[9], 'canceled before the provider accepted it')
-    return finish(id, r)
-  end
-  local target = s[3]
-  if target == S.CREATED and has(r, FLAG.RETRIED) then
-    target = S.RETRYING -- it goes back to where it came from
-  end
-  move(id, r, target, s[9], s[10])
-  if delay < 0 then
-    enqueue(id, r, true)
-    if s[3] == S.CREATED then
-      forget_probe(r[F.account])
-    end
-  else
-    postpone(id, r, delay)
-  end
-  save(id, r)
-end
-
 -- What comes too late still tells the provider's id, by which receipts find the message.
 local function learn(id, r, s)
-  if s[7] == '' or r[F.provider_id] ~= '' then
+  if s[7] == '' or r[F.provider_id] ~= '' or is_anothers(id, s[8]) then
     return false
   end
   index(id, r, s[7], s[8])
-  redis.call('SET', K.message .. id, cmsgpack.pack(r), 'KEEPTTL')
+  amend(id, r)
   unpark(id, r, s[8])
   return true
+end
+
+-- Whether this ledger never gave the token out: it was claimed in what a failover forgot.
+local function is_forgotten(token)
+  local m = redis.call('HMGET', K.meta, 'claims', 'lost_above', 'lost_upto')
+  if m[2] and token > tonumber(m[2]) and token <= tonumber(m[3]) then
+    return true
+  end
+  return BEHIND and token > tonumber(m[1] or 0)
+end
+
+-- Brings a forgotten claim back, so that its outcome counts. The newest one wins.
+local function remember(id, r, s)
+  local token = s[2]
+  if token <= r[F.claim] or not is_forgotten(token) then
+    return false
+  end
+  if is_waiting(r) then
+    set(r, FLAG.QUEUED, false)
+    r[F.due] = 0
+    r[F.account] = s[13]
+    r[F.attempts] = r[F.attempts] + 1
+    move(id, r, S.SENDING, '', 'by account ' .. s[13] .. ': the ledger had forgotten that')
+  elseif r[F.status] == S.UNCERTAIN then
+    r[F.account] = s[13]
+  else
+    return false
+  end
+  r[F.claim] = token
+  return true
+end
+
+-- The claim has ended, and perhaps another one has begun.
+local function come_too_late(id, r, s)
+  local judged = r[F.claim] == 0 and r[F.attempts] > 0
+  local learned = judged and learn(id, r, s)
+  if not repeated then
+    redis.call('HINCRBY', K.meta, 'dead', 1)
+    local said = s[10] ~= '' and ': ' .. s[10] or ''
+    write_down(r, 'late', 'an outcome after its claim had ended changes nothing: ' .. STATUS[s[3]] .. said)
+    amend(id, r)
+  end
+  return learned and 'learned' or 'dead'
 end
 
 local function settle(s)
@@ -80,21 +102,21 @@ local function settle(s)
   if not r then
     return 'unknown'
   end
-  if r[F.claim] ~= token then
-    redis.call('HINCRBY', K.meta, 'dead', 1)
-    local judged = r[F.claim] == 0 and r[F.attempts] > 0
-    return judged and learn(id, r, s) and 'learned' or 'dead'
+  if r[F.claim] ~= token and not remember(id, r, s) then
+    return come_too_late(id, r, s)
   end
-  if r[F.status] ~= S.SENDING then
+  -- uncertain by a recovery, while its call went on: the outcome of that very claim decides
+  local held = r[F.status] == S.UNCERTAIN and target ~= S.UNCERTAIN
+  if r[F.status] ~= S.SENDING and not held then
     return learn(id, r, s) and 'learned' or 'again'
   end
   affect(r[F.account], token, s[11], s[12], s[10])
   if target == S.CREATED or target == S.RETRYING then
-    give_back(id, r, s)
+    give_back(id, r, target, s[4] == 1, s[5], s[9], s[10])
   elseif target == S.UNCERTAIN then
     doubt(id, r, s[9], s[10], math.max(s[5], 0))
   else
-    move(id, r, target, s[9], s[10])
+    move(id, r, target, s[9], s[10], held)
     if target == S.SENT then
       index(id, r, s[7], s[8])
       entrust(id, r, s[6])
@@ -108,8 +130,7 @@ local function settle(s)
   return 'settled'
 end
 
-local reply = {}
-for place = 2, #ARGV do
-  reply[place - 1] = settle(cmsgpack.unpack(ARGV[place]))
+for place = 4, #ARGV do
+  reply[place - 3] = settle(cmsgpack.unpack(ARGV[place]))
 end
 return close(reply)

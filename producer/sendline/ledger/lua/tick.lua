@@ -1,16 +1,21 @@
 -- The once-a-second housekeeping: looks at messages whose timer has come.
 -- KEYS: none (see keys.py).
 -- ARGV[2] worker  [3] ms for which it alone ticks  [4] messages at most
--- Returns {1 if this worker ticks else 0, messages looked at}.
+-- Returns {1 if this worker ticks else 0, messages looked at, 1 if the ledger is behind what somebody has seen of it:
+-- then nothing is looked at until `sendline recover`}.
 
 go_on_when_full()
 
+local GAP = 3000 -- ms without a tick; it may be one that a failover took
 local worker, lock, most = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local holder = redis.call('GET', K.tick)
 if holder and holder ~= worker then
-  return {0, 0}
+  return close({0, 0, BEHIND and 1 or 0})
 end
 redis.call('SET', K.tick, worker, 'PX', lock)
+if BEHIND then
+  return close({1, 0, 1})
+end
 
 -- The clock stepped back: instants that were near are far now, so everything is looked at again.
 local ticked_at = tonumber(redis.call('HGET', K.meta, 'ticked_at') or 0)
@@ -20,6 +25,9 @@ if ticked_at > NOW + 1000 then
       redis.call('ZADD', K.ready .. lane, 'XX', NOW_US, route)
     end
   end
+end
+if ticked_at > 0 and NOW - ticked_at > GAP then
+  redis.call('HSET', K.meta, 'gap_from', ticked_at, 'gap_to', NOW)
 end
 redis.call('HSET', K.meta, 'ticked_at', NOW)
 
@@ -45,6 +53,7 @@ local function look(id)
   elseif status == S.UNCERTAIN then
     r[F.text] = '' -- final from now on: its deadline has passed
     redis.call('ZREM', K.timers, id)
+    redis.call('ZREM', K.uncertain, id)
     save(id, r, RETENTION)
   else
     redis.call('ZREM', K.timers, id)
@@ -69,4 +78,4 @@ if redis.call('ZCOUNT', K.awake, NOW, '+inf') == 0 then
     rouse()
   end
 end
-return close({1, #ids})
+return close({1, #ids, 0})

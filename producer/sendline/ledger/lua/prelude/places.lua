@@ -1,0 +1,159 @@
+-- Where a message stands: in its line, at its timer, held, or final.
+
+local FIRST_ASKED = 30000 -- ms after which a provider is first asked what became of an uncertain message
+
+-- Puts a waiting message into its line; its timer is then the end of its validity.
+local function enqueue(id, r, at_head)
+  local lane, route = r[F.lane], r[F.route]
+  local line = K.line .. lane .. ':' .. route
+  redis.call(at_head and 'LPUSH' or 'RPUSH', line, id)
+  set(r, FLAG.QUEUED, true)
+  r[F.due] = 0
+  redis.call('ZADD', K.timers, expires_at(r), id)
+  if route ~= '' and not lines[line] then
+    lines[line] = true
+    redis.call('ZADD', K.ready .. lane, 'NX', NOW_US, route)
+  end
+end
+
+-- Keeps a waiting message out of its line until `delay` ms from now; the tick puts it back.
+local function postpone(id, r, delay)
+  set(r, FLAG.QUEUED, false)
+  r[F.due] = NOW + delay - r[F.created]
+  redis.call('ZADD', K.timers, math.min(NOW + delay, expires_at(r)), id)
+end
+
+-- A final message: no text, no timer, kept for the retention.
+local function finish(id, r)
+  r[F.text] = ''
+  r[F.due] = 0
+  r[F.expires] = 0
+  set(r, FLAG.QUEUED, false)
+  redis.call('ZREM', K.timers, id)
+  save(id, r, RETENTION)
+end
+
+-- A probe of a stopped account that was handed back unsent shows nothing: the next one may go at once.
+local function forget_probe(name)
+  local key = K.account .. name
+  if redis.call('HEXISTS', key, 'stopped') == 1 then
+    redis.call('HDEL', key, 'paused_until')
+    release(name)
+  end
+end
+
+-- A message that was certainly not accepted waits again: in `delay` ms, or (-1) at the head of its line.
+-- `target` is `created` where its call was not begun: then it goes back to where it came from.
+local function give_back(id, r, target, counted, delay, code, reason)
+  if not counted then
+    r[F.attempts] = r[F.attempts] - 1
+  end
+  if has(r, FLAG.CANCEL) then
+    move(id, r, S.CANCELED, code, 'canceled before the provider accepted it')
+    return finish(id, r)
+  end
+  local unsent = target == S.CREATED
+  if has(r, FLAG.RETRIED) or r[F.status] == S.UNCERTAIN then
+    target = S.RETRYING
+  end
+  move(id, r, target, code, reason)
+  if delay < 0 then
+    enqueue(id, r, true)
+    if unsent then
+      forget_probe(r[F.account])
+    end
+  else
+    postpone(id, r, delay)
+  end
+  save(id, r)
+end
+
+-- A message that the provider has: its text is not needed any more; it is final `deadline` ms from now.
+local function entrust(id, r, deadline)
+  r[F.text] = ''
+  r[F.due] = math.max(NOW + deadline - r[F.created], 1)
+  r[F.expires] = 0
+  set(r, FLAG.QUEUED, false)
+  redis.call('ZREM', K.timers, id)
+  save(id, r, deadline + RETENTION)
+end
+
+local function resends(r)
+  if has(r, FLAG.RESEND) then
+    return true
+  end
+  if has(r, FLAG.HOLD) then
+    return false
+  end
+  local policy = redis.call('HGET', K.account .. r[F.account], 'on_uncertain')
+  if policy and policy ~= '' then
+    return policy == 'resend'
+  end
+  return r[F.lane] == 0
+end
+
+-- A message that is uncertain, until proof, a person or its deadline; its provider is asked where that can be.
+local function hold(id, r)
+  set(r, FLAG.QUEUED, false)
+  r[F.due] = NOW + DEADLINE - r[F.created]
+  redis.call('ZADD', K.timers, NOW + DEADLINE, id)
+  local asks = redis.call('HGET', K.account .. r[F.account], 'asks') == '1'
+  redis.call('ZADD', K.uncertain, asks and NOW + FIRST_ASKED or '+inf', id)
+end
+
+-- Sends again what may have been sent, `delay` ms from now and by the same account: to another one goes only
+-- what was certainly not accepted.
+local function resend(id, r, code, reason, delay)
+  move(id, r, S.RETRYING, code, reason)
+  r[F.route] = r[F.account]
+  postpone(id, r, delay)
+end
+
+-- A message whose fate is not known is held, or sent again, as its policy says.
+local function doubt(id, r, code, reason, delay)
+  move(id, r, S.UNCERTAIN, code, reason)
+  if has(r, FLAG.CANCEL) or not resends(r) or r[F.attempts] >= MAX_ATTEMPTS then
+    hold(id, r)
+  else
+    resend(id, r, code, 'sent again, as its policy says', delay)
+  end
+  save(id, r)
+end
+
+-- Whether the provider's id is known as that of another message.
+local function is_anothers(id, digest)
+  local holder = digest ~= '' and redis.call('GET', K.index .. digest)
+  return holder and holder ~= id
+end
+
+-- Remembers which message a provider's id belongs to.
+local function index(id, r, provider_id, digest)
+  if provider_id ~= '' and r[F.provider_id] == '' then
+    r[F.provider_id] = provider_id
+    redis.call('SET', K.index .. digest, id, 'PX', DEADLINE)
+  end
+end
+
+-- What a receipt proves about a message. Returns whether it changed anything.
+local function prove(id, r, to, code, reason)
+  if not move(id, r, to, code, reason, true) then
+    return false
+  end
+  if to == S.SENT then
+    entrust(id, r, DEADLINE)
+  else
+    finish(id, r)
+  end
+  return true
+end
+
+-- Receipts can overtake the answer to the send: what was parked for this provider id is applied now.
+local function unpark(id, r, digest)
+  local parked = redis.call('HGET', K.parked, digest)
+  if parked then
+    redis.call('HDEL', K.parked, digest)
+    redis.call('ZREM', K.parked_at, digest)
+    local receipt = cmsgpack.unpack(parked)
+    prove(id, r, receipt[1], receipt[2], receipt[3])
+  end
+end

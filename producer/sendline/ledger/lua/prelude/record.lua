@@ -1,0 +1,125 @@
+-- Stands before every verb: the clock, the bounds in force, the record, and its moves.
+-- Every verb's ARGV[1] is a packed array of the bounds (see Limits in limits.py):
+--   retention ms, deadline ms, events kept, attempts at most, idempotency ms
+
+local t = clock()
+local NOW_US = tonumber(t[1]) * 1000000 + tonumber(t[2])
+local NOW = math.floor(NOW_US / 1000)
+
+local bounds = cmsgpack.unpack(ARGV[1])
+local RETENTION, DEADLINE, EVENTS_KEPT, MAX_ATTEMPTS, IDEMPOTENCY = unpack(bounds)
+
+local TIMELINE_FULL, TIMELINE_KEPT = 4096, 3072 -- bytes
+local PARKED_MOST, PARKED_FOR = 10000, 3600000 -- receipts, ms
+local WAKE_EVERY, WAKES_MOST = 1000, 100 -- ms, wakes in their queue
+local CALLS_KEPT = 600000 -- ms for which a dispatcher's last call is known: no connection holds one back for longer
+local AWAKE_MOST = 60000 -- ms; a longer promise was made before the clock stepped back
+
+local deltas, flights, events, lines = {}, {}, {}, {}
+
+-- A record that can't be read is passed over, so that it harms no other; `sendline audit` names it.
+local function load(id)
+  local raw = redis.call('GET', K.message .. id)
+  if not raw then
+    return false
+  end
+  local readable, r = pcall(cmsgpack.unpack, raw)
+  return readable and type(r) == 'table' and r
+end
+
+-- Redis out of memory refuses a script whose first write needs some; after any other write it lets it go on.
+-- Every verb that helps the ledger drain begins with this one.
+local function go_on_when_full()
+  redis.call('DEL', K.nothing)
+end
+
+local function save(id, r, ttl)
+  if ttl then
+    redis.call('SET', K.message .. id, cmsgpack.pack(r), 'PX', ttl)
+  else
+    redis.call('SET', K.message .. id, cmsgpack.pack(r))
+  end
+end
+
+-- Writes what changes neither status nor the time for which it is kept.
+local function amend(id, r)
+  redis.call('SET', K.message .. id, cmsgpack.pack(r), 'KEEPTTL')
+end
+
+local function has(r, flag)
+  return math.floor(r[F.flags] / flag) % 2 == 1
+end
+
+local function set(r, flag, on)
+  if has(r, flag) ~= on then
+    r[F.flags] = r[F.flags] + (on and flag or -flag)
+  end
+end
+
+local function expires_at(r)
+  return r[F.created] + r[F.expires]
+end
+
+local function is_waiting(r)
+  return r[F.status] == S.CREATED or r[F.status] == S.RETRYING
+end
+
+-- A timeline that has grown too long keeps its first entry and its newest ones.
+local function shorten(timeline)
+  local function after(offset)
+    for _ = 1, 4 do
+      offset = cmsgpack.unpack_one(timeline, offset)
+    end
+    return offset
+  end
+  local first = after(0)
+  local offset = first
+  while #timeline - offset > TIMELINE_KEPT do
+    offset = after(offset)
+  end
+  return timeline:sub(1, first) .. timeline:sub(offset + 1)
+end
+
+-- Adds an entry to its timeline: a change of its status, or news that changed none.
+local function write_down(r, code, reason)
+  local timeline = r[F.timeline] .. cmsgpack.pack(r[F.status], NOW - r[F.created], code, reason)
+  if #timeline > TIMELINE_FULL then
+    timeline = shorten(timeline)
+  end
+  r[F.timeline] = timeline
+end
+
+local function record_change(id, r, code, reason)
+  write_down(r, code, reason)
+  events[#events + 1] = cmsgpack.pack({id, r[F.status], NOW, code, reason})
+end
+
+local function count(name, by)
+  deltas[name] = (deltas[name] or 0) + by
+end
+
+-- The one place where a status changes. Returns whether the table allows it; if not, nothing has happened.
+local function move(id, r, to, code, reason, proof)
+  local from = r[F.status]
+  local allowed = MOVES[from][to] or (proof and r[F.attempts] > 0 and PROOFS[from][to])
+  if not allowed then
+    return false
+  end
+  count(STATUS[from], -1)
+  count(STATUS[to], 1)
+  if from == S.SENDING then
+    flights[r[F.account]] = (flights[r[F.account]] or 0) - 1
+  elseif to == S.SENDING then
+    flights[r[F.account]] = (flights[r[F.account]] or 0) + 1
+  end
+  if from == S.UNCERTAIN then
+    redis.call('ZREM', K.uncertain, id)
+  end
+  if to == S.RETRYING then
+    set(r, FLAG.RETRIED, true)
+  end
+  r[F.status] = to
+  r[F.error] = code
+  record_change(id, r, code, reason)
+  return true
+end

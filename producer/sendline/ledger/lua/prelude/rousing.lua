@@ -1,0 +1,57 @@
+-- Who is told that something may go.
+
+-- The instant (us) at which something may go next, in this lane or a later one; nil where nothing waits.
+local function next_instant(lane)
+  local earliest
+  for each = lane, LANES - 1 do
+    local first = redis.call('ZRANGE', K.ready .. each, 0, 0, 'WITHSCORES')
+    if first[2] then
+      earliest = math.min(earliest or math.huge, tonumber(first[2]))
+    end
+  end
+  return earliest
+end
+
+-- Starts a dispatcher. Where no worker takes wakes, the queue stays short.
+local function push_wake()
+  if BEHIND then
+    return
+  end
+  local wake = redis.call('HMGET', K.wake, 'queue', 'envelope')
+  if wake[1] and redis.call('LLEN', wake[1]) < WAKES_MOST then
+    redis.call('LPUSH', wake[1], wake[2])
+    redis.call('HSET', K.meta, 'wake_at', NOW)
+  end
+end
+
+-- The same, at most once a second.
+local function wake_another()
+  local last = tonumber(redis.call('HGET', K.meta, 'wake_at') or 0)
+  if NOW - last >= WAKE_EVERY or last > NOW then
+    push_wake()
+  end
+end
+
+-- Tells the workers that something may go now: a bell for one that is awake, else the wake.
+local function rouse()
+  if BEHIND then
+    return
+  end
+  if redis.call('ZCOUNT', K.awake, NOW, NOW + AWAKE_MOST) == 0 then
+    wake_another()
+  elseif redis.call('LLEN', K.bell) == 0 then
+    redis.call('LPUSH', K.bell, '1')
+  end
+end
+
+-- What waited for the account to work again may go now.
+local function release(name)
+  for lane = 0, LANES - 1 do
+    for _, route in ipairs(redis.call('ZRANGE', K.ready .. lane, 0, -1)) do
+      if (',' .. route .. ','):find(',' .. name .. ',', 1, true) then
+        redis.call('ZADD', K.ready .. lane, 'XX', 'LT', NOW_US, route)
+      end
+    end
+  end
+  rouse()
+end

@@ -1,0 +1,153 @@
+-- Holds as uncertain whatever may have been claimed in what the ledger forgot when it came back from an older state.
+-- Some at each call; at the end dispatching goes on.
+-- KEYS: none (see keys.py).
+-- ARGV[2] since ms (0: the last sign of life before the loss)  [3] until ms (0: when it was noticed, else now)
+--     [4] messages looked at, at most  [5] reason
+-- Returns {1 if done else 0, held so far, since ms, until ms}. The first call sets since and until.
+-- Claims follow the lines' order and the accounts' rates. So of each line only so many from its head may have been
+-- claimed as its accounts could send meanwhile; and what came due meanwhile, and what was being sent.
+
+go_on_when_full()
+
+local CLOCKS_APART = 5000 -- ms by which the clocks of two servers may differ
+local LONGEST_LEASE = 120000 -- ms
+local STEP = 200
+local SEQ_JUMP, CLAIMS_JUMP = 1000000, 100000000 -- beyond any number that was given out and forgotten
+
+local left, reason = tonumber(ARGV[4]), ARGV[5]
+
+-- How many messages the accounts of a route could send in `us` microseconds.
+local function sendable(route, us)
+  local sum = 0
+  for name in route:gmatch('[^,]+') do
+    local h = redis.call('HMGET', K.account .. name, 'interval', 'burst')
+    if h[1] then
+      sum = sum + math.ceil(us / tonumber(h[1])) + tonumber(h[2])
+    end
+  end
+  return sum
+end
+
+local function begin()
+  local noticed = BEHIND and cmsgpack.unpack(BEHIND)
+  local since, till = tonumber(ARGV[2]), tonumber(ARGV[3])
+  if not noticed then
+    fall_behind(SEQ) -- dispatching stops meanwhile
+  end
+  if since == 0 then
+    since = noticed and noticed[2] or last_known()
+  end
+  if till == 0 then
+    till = noticed and noticed[1] or NOW
+  end
+  local lines, us = {}, (math.max(till - since, 0) + 2 * CLOCKS_APART) * 1000
+  for lane = 0, LANES - 1 do
+    for _, route in ipairs(redis.call('ZRANGE', K.ready .. lane, 0, -1)) do
+      lines[#lines + 1] = {lane, route, sendable(route, us)}
+    end
+  end
+  return {since = since, till = till, held = 0, timer = 0, line = 1, place = 0, lines = lines}
+end
+
+local saved = redis.call('GET', K.recovery)
+local job = saved and cmsgpack.unpack(saved) or begin()
+
+-- The account that most likely claimed it.
+local function likely(route)
+  for name in route:gmatch('[^,]+') do
+    if redis.call('HEXISTS', K.account .. name, 'stopped') == 0 then
+      return name
+    end
+  end
+  return route:match('[^,]+')
+end
+
+local function hold_back(id, r)
+  if is_waiting(r) then
+    r[F.attempts] = r[F.attempts] + 1
+    r[F.account] = likely(r[F.route])
+  end
+  move(id, r, S.UNCERTAIN, 'failover', reason)
+  hold(id, r)
+  save(id, r)
+  job.held = job.held + 1
+end
+
+local function was_there(r)
+  return r[F.created] <= job.till + CLOCKS_APART
+end
+
+-- What was being sent, or came due meanwhile. Returns whether that is all.
+local function hold_timed()
+  local latest = math.max(job.till, NOW) + LONGEST_LEASE
+  while left > 0 do
+    local ids = redis.call('ZRANGEBYSCORE', K.timers, '-inf', latest, 'LIMIT', job.timer, math.min(left, STEP))
+    for _, id in ipairs(ids) do
+      local r = load(id)
+      local waits = r and is_waiting(r) and not has(r, FLAG.QUEUED) and r[F.route] ~= ''
+      local came_due = waits and was_there(r) and r[F.created] + r[F.due] <= job.till + CLOCKS_APART
+      if r and (r[F.status] == S.SENDING or came_due) then
+        hold_back(id, r)
+      else
+        job.timer = job.timer + 1
+      end
+    end
+    left = left - #ids
+    if #ids == 0 then
+      return true
+    end
+  end
+  return false
+end
+
+-- The head of each line. Returns whether that is all.
+local function hold_heads()
+  while job.lines[job.line] do
+    local lane, route, budget = unpack(job.lines[job.line])
+    local key = K.line .. lane .. ':' .. route
+    while budget > 0 do
+      if left <= 0 then
+        return false
+      end
+      local ids = redis.call('LRANGE', key, job.place, job.place + math.min(left, STEP) - 1)
+      if #ids == 0 then
+        break
+      end
+      for _, id in ipairs(ids) do
+        local r = load(id)
+        job.place = job.place + 1
+        if budget > 0 and r and is_waiting(r) and has(r, FLAG.QUEUED) and was_there(r) then
+          if expires_at(r) > job.till then
+            budget = budget - 1 -- else it may have been dropped without taking anything of the rate
+          end
+          hold_back(id, r)
+        end
+      end
+      left = left - #ids
+      job.lines[job.line][3] = budget
+    end
+    job.line, job.place = job.line + 1, 0
+  end
+  return true
+end
+
+-- Numbers go on beyond whatever was given out and forgotten: no old token, call or cursor fits a new one.
+local function finish_recovery()
+  local seen = cmsgpack.unpack(BEHIND)[3]
+  local claims = tonumber(redis.call('HGET', K.meta, 'claims') or 0)
+  ERA, SEQ, MARK, BEHIND = ERA + 1, math.max(SEQ, seen) + SEQ_JUMP, NOW_US, nil
+  redis.call('HSET', K.meta, 'era', ERA, 'seq', string.format('%.0f', SEQ), 'mark', string.format('%.0f', MARK),
+    'claims', string.format('%.0f', claims + CLAIMS_JUMP),
+    'lost_above', string.format('%.0f', claims), 'lost_upto', string.format('%.0f', claims + CLAIMS_JUMP))
+  redis.call('HDEL', K.meta, 'behind', 'gap_from', 'gap_to')
+  redis.call('DEL', K.recovery)
+  rouse()
+end
+
+local done = hold_timed() and hold_heads()
+if done then
+  finish_recovery()
+else
+  redis.call('SET', K.recovery, cmsgpack.pack(job))
+end
+return close({done and 1 or 0, job.held, job.since, job.till})
