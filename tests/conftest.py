@@ -10,6 +10,7 @@ import redis
 
 import sendline.ledger.doubts
 import sendline.ledger.recovery
+import sendline.ledger.standing
 import sendline.ledger.verbs
 import sendline.ledger.work
 from ledger_world import CLOCK, Clock, World, publish_accounts
@@ -88,7 +89,7 @@ def clock(raw, monkeypatch) -> Clock:
         return script(verb, clock=CLOCK)
 
     ledger = sendline.ledger
-    for module in (ledger.doubts, ledger.recovery, ledger.verbs, ledger.work):
+    for module in (ledger.doubts, ledger.recovery, ledger.standing, ledger.verbs, ledger.work):
         monkeypatch.setattr(module, "script", with_clock)
     return Clock(raw)
 

@@ -1,5 +1,6 @@
 """Containers: no engine is at hand, so every command, variable, port and file they name is checked."""
 
+import configparser
 import contextlib
 import fnmatch
 import json
@@ -17,12 +18,16 @@ import yaml
 
 from sendline.ledger.connection import Ledger
 from sendline.settings import Settings, bounds
+from sendline.settings.sources import read_environment
 from sendline_worker.accounts import load_accounts
-from sendline_worker.checks import check_redis
 from sendline_worker.cli import table
+from sendline_worker.cli.failures import MISTAKE
+from sendline_worker.ending import UNHEALTHY
 from sendline_worker.receiver.server import STOP_SECONDS, app_of
+from sendline_worker.server_checks import check_redis
 from sendline_worker.simulator.app import create_app
 from sendline_worker.simulator.options import SimulatorOptions
+from sendline_worker.stack import supervisor
 from servers import ValkeyServer
 
 ROOT = Path(__file__).parents[1]
@@ -249,6 +254,40 @@ def test_no_secret_stands_in_a_file():
     for line in text("docker-compose.yml").splitlines():
         if re.search(r"(?i)(password|secret_key|api_key|requirepass|auth)\b[^#]*[: ]\S", line):
             assert "${" in line or line.lstrip().startswith("#"), line
+
+
+# What starts a part again that has ended
+
+
+def test_compose_starts_every_part_again(compose):
+    assert {service["restart"] for service in compose["services"].values()} == {"unless-stopped"}
+
+
+def test_the_unit_for_systemd_starts_a_worker_again_but_not_where_something_must_be_mended():
+    [block] = re.findall(r"(?ms)^```ini\n(.*?)^```", text("docs/operations.md"))
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str
+    unit.read_string(block)
+    service = unit["Service"]
+    assert service["Restart"] == "always"
+    assert int(service["RestartPreventExitStatus"]) == MISTAKE != UNHEALTHY
+    assert service["KillMode"] == "mixed"
+    assert int(service["TimeoutStopSec"]) >= bounds.STOP_GRACE
+    program, *arguments = shlex.split(service["ExecStart"])
+    assert Path(program).name in project()["project"]["scripts"]
+    check_command(arguments)
+    name, value = service["Environment"].split("=", 1)
+    assert read_environment({name: value}, Settings.model_fields)
+
+
+def test_the_page_tells_after_how_long_a_stuck_worker_ends_and_with_what():
+    _, _, health = text("docs/operations.md").partition("\n## Health\n")
+    health = " ".join(health.split())
+    assert f"claimed anything for {bounds.NO_CLAIM} s" in health
+    assert f"ends with exit code {UNHEALTHY}. No call is cut off by that: a call ends within" in health
+    assert f"within {bounds.LONGEST_CALL} s" in health
+    assert f"ends {supervisor.ENDS_MOST} times within a minute" in health
+    assert supervisor.WITHIN == 60
 
 
 # Dockerfile

@@ -1,4 +1,4 @@
-"""What `sendline check` looks at: configuration, Redis, providers and workers, each with how to mend it."""
+"""What `sendline check` looks at beside Redis, each with how to mend it: settings, providers, workers."""
 
 import socket
 import ssl
@@ -10,26 +10,25 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from sendline.contract.errors import LedgerError
-from sendline.ledger import durability, verbs
-from sendline.ledger.faults import place
-from sendline.ledger.standing import account_state, clock, info, read_lines, read_pulse
+from sendline.ledger import verbs
+from sendline.ledger.limits import Limits
+from sendline.ledger.standing import account_state, flow, last_claim, read_pulse
+from sendline.settings import bounds
 from sendline_worker.accounts import Account, directory_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from sendline.ledger.connection import Ledger
+    from sendline.ledger.standing import Pulse
     from sendline.settings import Settings
 
 REACH_WITHIN: Final = 5.0
 """Seconds within which a provider must take a connection."""
-CLOCKS_APART: Final = 2.0
-"""Seconds by which this machine's clock and the server's may differ."""
-OLDEST: Final = (6, 2)
-"""The oldest Redis that knows the commands of the ledger (LPOP with a count)."""
 LATE: Final = 5.0
 """Seconds after which work that may go should have been claimed."""
+START: Final = "start `sendline worker`, or `sendline up`"
+RESTART: Final = "a stuck worker ends by itself, and must be started again by what runs it; see its log"
 
 Level = Literal["ok", "warn", "FAIL"]
 
@@ -71,85 +70,14 @@ def _check_receipts(settings: "Settings", accounts: "Mapping[str, Account]") -> 
         yield Check("ok", "receipts", f"reach us at {settings.public_url}: see `sendline accounts --urls`")
 
 
-def check_redis(settings: "Settings", ledger: "Ledger") -> "Iterator[Check]":
-    """Check the server. Raises nothing: where it can't be used, that is the finding."""
-    try:
-        began = time.time()
-        server_now = ledger.run(clock()) / 1_000_000
-        took = time.time() - began
-        about = ledger.run(info())
-    except LedgerError as error:
-        yield Check(
-            "FAIL", "redis", str(error), "correct redis_url (SENDLINE_REDIS_URL), or start the server"
-        )
-        return
-    kind = "Valkey" if "valkey_version" in about else "Redis"
-    version = about.get("valkey_version", about.get("redis_version", "?"))
-    yield Check("ok", "redis", f"{kind} {version} at {place(ledger.url)} answers in {took * 1000:.1f} ms")
-    yield from _check_kind(about)
-    yield from _check_durability(settings, ledger, about)
-    apart = abs(server_now - (began + took / 2)) - took / 2
-    if apart > CLOCKS_APART:
-        fix = "let both machines keep their clocks by NTP"
-        yield Check("warn", "clock", f"this machine and the server are {apart:.1f} s apart", fix)
-    else:
-        yield Check("ok", "clock", "this machine and the server agree")
-
-
-def _check_kind(about: "Mapping[str, str]") -> "Iterator[Check]":
-    numbers = [int(part) for part in about.get("redis_version", "0").split(".")[:2] if part.isdigit()]
-    if tuple(numbers) < OLDEST:
-        yield Check("FAIL", "version", "too old", "Redis 6.2 or newer, or Valkey")
-    if about.get("cluster_enabled") == "1":
-        yield Check("FAIL", "kind", "this is a Redis Cluster", "use one primary without cluster mode")
-    elif about.get("redis_mode") == "sentinel":
-        yield Check("FAIL", "kind", "this is a Sentinel", "let redis_url name the primary it watches")
-    elif about.get("role", "master") != "master":
-        yield Check("FAIL", "kind", "this is a replica", "let redis_url name the primary")
-    policy, most = about.get("maxmemory_policy", "noeviction"), about.get("maxmemory", "0")
-    if policy != "noeviction" and most != "0":
-        fix = "set maxmemory-policy noeviction there"
-        yield Check("FAIL", "memory", f"maxmemory-policy {policy} drops messages when memory is short", fix)
-    elif policy != "noeviction":
-        fix = "set maxmemory-policy noeviction there, before anybody sets maxmemory"
-        yield Check("warn", "memory", f"maxmemory-policy is {policy}", fix)
-    else:
-        yield Check("ok", "memory", f"nothing is evicted; {about.get('used_memory_human', '?')} in use")
-
-
-def _check_durability(
-    settings: "Settings", ledger: "Ledger", about: "Mapping[str, str]"
-) -> "Iterator[Check]":
-    if about.get("aof_last_write_status", "ok") != "ok":
-        yield Check(
-            "FAIL", "durability", "the server could not write its file last time", "see its log and disk"
-        )
-    elif settings.durability == "memory":  # CONFIG is not asked: a server may forbid it
-        yield Check(
-            "warn",
-            "durability",
-            '"memory", as configured: a crash of the server may lose messages',
-            'set appendonly yes and appendfsync always there, and durability = "disk" here',
-        )
-    else:
-        try:
-            durability.demand(ledger.run(durability.persistence()))
-        except LedgerError as error:
-            problem, _, fix = str(error).partition(": ")
-            yield Check("FAIL", "durability", problem, fix)
-        else:
-            yield Check("ok", "durability", "accepted means on disk (appendonly yes, appendfsync always)")
-
-
 def check_workers(
     settings: "Settings", accounts: "Mapping[str, Account]", ledger: "Ledger"
 ) -> "Iterator[Check]":
     """Check that somebody works, and by this configuration. Raises LedgerError."""
     pulse = read_pulse(ledger)
-    start = "start `sendline worker`, or `sendline up`"
     if not pulse.ticking:
         ever = "is running" if pulse.configured else "has run on this ledger yet"
-        yield Check("warn", "workers", f"no worker {ever}", start)
+        yield Check("warn", "workers", f"no worker {ever}", START)
     else:
         yield Check("ok", "workers", f"running; {pulse.awake} dispatching now")
     if pulse.ticking and pulse.wakes and not pulse.awake:
@@ -173,11 +101,24 @@ def check_workers(
             yield Check(
                 "warn", "accounts", f"{name} is stopped: {state.stopped}", "mend that at its provider"
             )
-    lines = read_lines(ledger)
-    late = [line for line in lines if line.ready_at and pulse.now - line.ready_at > LATE * 1_000_000]
-    if late and not pulse.awake:
-        waiting = sum(line.length for line in late)
-        yield Check("warn", "workers", f"{waiting} messages may go, and nobody claims them", start)
+    yield from _check_flow(settings, ledger, pulse)
+
+
+def _check_flow(settings: "Settings", ledger: "Ledger", pulse: "Pulse") -> "Iterator[Check]":
+    """Check what the workers' own watch looks at: that work which may go is claimed."""
+    seen = ledger.run(flow(Limits.of(settings)))
+    if pulse.behind:
+        told = "nothing is sent: the ledger came back from an older state (a failover, a restored backup)"
+        yield Check("FAIL", "ledger", told, "run `sendline recover`, then see `sendline uncertain`")
+    if seen.waits is None or seen.halted:
+        return
+    claimed_at = ledger.run(last_claim())
+    idle = seen.waits if claimed_at is None else min(seen.waits, (seen.now - claimed_at) / 1_000_000)
+    if idle >= bounds.NO_CLAIM:
+        told = f"{seen.may_go} messages may go, and none was claimed for {idle:.0f} s"
+        yield Check("FAIL", "workers", told, RESTART if pulse.ticking else START)
+    elif seen.waits > LATE and not pulse.awake:
+        yield Check("warn", "workers", f"{seen.may_go} messages may go, and nobody claims them", START)
 
 
 def check_providers(accounts: "Mapping[str, Account]") -> "Iterator[Check]":

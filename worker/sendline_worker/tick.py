@@ -5,7 +5,8 @@ import os
 import secrets
 import socket
 import threading
-from typing import TYPE_CHECKING, Final
+import time
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from sendline.contract.draft import Rules, route_for
 from sendline.contract.errors import CannotCarry, LedgerError, UnknownAccount
@@ -13,11 +14,14 @@ from sendline.contract.lane import Lane
 from sendline.ledger import work
 from sendline.ledger.connection import Ledger
 from sendline.ledger.limits import Limits
+from sendline.ledger.standing import flow
 from sendline.settings import bounds, ledger_url
 from sendline_worker.accounts import directory_json, directory_of
+from sendline_worker.ending import UNHEALTHY, end_at_once
+from sendline_worker.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from sendline.settings import Settings
     from sendline_worker.accounts import Account
@@ -33,7 +37,10 @@ MOST: Final = 500
 
 
 class Ticker:
-    """Publishes what this worker knows, then keeps house."""
+    """Publishes what this worker knows, then keeps house, and watches whether work that may go is claimed."""
+
+    patience: ClassVar[float] = bounds.NO_CLAIM
+    """Seconds after which a worker that should claim, and does not, is ended. Tests shorten it."""
 
     def __init__(self, settings: "Settings", accounts: "Mapping[str, Account]", wake: work.Wake) -> None:
         """Prepare, without connecting."""
@@ -47,6 +54,8 @@ class Ticker:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sendline-tick", daemon=True)
         self._away = False
+        self._behind = False
+        self._watch = Watch(self.patience)
 
     def start(self) -> None:
         """Publish, and begin to tick. Raises LedgerError."""
@@ -66,26 +75,55 @@ class Ticker:
             self._publish()
         while True:
             ticked = self._ledger.run(work.tick(self._limits, self._name, lock=LOCK, most=MOST))
-            if not ticked.mine:
+            self._tell(behind=ticked.behind)
+            if ticked.behind or not ticked.mine:
                 return
             if ticked.looked_at < MOST:
                 break
         self._find_routes()
 
+    def _tell(self, *, behind: bool) -> None:
+        """Say once that dispatching has stopped on purpose, and once that it goes on."""
+        if behind and not self._behind:
+            log.error(
+                "nothing is sent: the ledger lacks what was seen of it earlier "
+                "(a failover, a restored backup); run `sendline recover`"
+            )
+        elif self._behind and not behind:
+            log.warning("the ledger has recovered: dispatching goes on")
+        self._behind = behind
+
     def _run(self) -> None:
         while not self._ended.wait(EVERY):
-            try:
-                self.tick()
-            except LedgerError as error:
-                if not self._away:
-                    log.warning("the tick waits: %s", error)
-                self._away = True
-            except Exception:
-                log.exception("a tick failed; the next one comes in %g s", EVERY)
-            else:
-                if self._away:
-                    log.info("the ledger is back")
-                self._away = False
+            if self._reaches_ledger(self.tick):
+                self._reaches_ledger(self._look)
+
+    def _reaches_ledger(self, do: "Callable[[], None]") -> bool:
+        """Do one thing; return False where the ledger is away. A fault in it does not end the thread."""
+        try:
+            do()
+        except LedgerError as error:
+            self._watch.forget()  # whoever can't reach the ledger can't claim
+            if not self._away:
+                log.warning("the tick waits: %s", error)
+            self._away = True
+            return False
+        except Exception:
+            log.exception("a tick failed; the next one comes in %g s", EVERY)
+            return True
+        if self._away:
+            log.info("the ledger is back")
+        self._away = False
+        return True
+
+    def _look(self) -> None:
+        """End this worker where work may go and nobody claims it. Raises LedgerError."""
+        stuck = self._watch.look(self._ledger.run(flow(self._limits)), time.monotonic())
+        if stuck is not None and not self._ended.is_set():
+            end_at_once(
+                f"unhealthy: {stuck}; this worker and its processes end now with exit code {UNHEALTHY}, "
+                "for what supervises it to start it again"
+            )
 
     def _publish(self) -> None:
         call = work.configure(self._limits, directory_json(self._directory), self._wake, self._account_limits)

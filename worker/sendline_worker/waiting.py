@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 PATIENCE: Final = 3.0
 """Seconds for which something that could happen may not have happened yet, without anything being wrong."""
 
+_BEHIND: Final = (
+    "Nothing is sent: the ledger came back from an older state (a failover, a restored backup). "
+    "Run `sendline recover`."
+)
 _UNITS: Final = (("day", 86400), ("h", 3600), ("min", 60))
 
 
@@ -23,6 +27,8 @@ def explain(message: "Message", standing: "Standing", max_attempts: int) -> list
     now = instant(standing.pulse.now / 1000)
     if message.status is Status.SENDING:
         return _sending(message, standing, now)
+    if message.status in WAITING and standing.pulse.behind:
+        return [_BEHIND]
     if message.status in WAITING:
         return _waiting(message, standing, max_attempts, now)
     if message.final or message.due_at is None:
@@ -30,8 +36,9 @@ def explain(message: "Message", standing: "Standing", max_attempts: int) -> list
     left = spell((message.due_at - now).total_seconds())
     if message.status is Status.SENT:
         return [f"The provider has accepted it and reports deliveries: one is awaited for {left} more."]
+    deciding = "a receipt, a look-up or a person (`sendline uncertain`) decides"
     held = "The provider may or may not have accepted it, so it is not sent again"
-    return [f"{held}: a receipt, a look-up or a person decides, else this is final in {left}."]
+    return [f"{held}: {deciding}, else this is final in {left}."]
 
 
 def spell(seconds: float) -> str:

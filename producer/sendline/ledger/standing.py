@@ -9,6 +9,8 @@ from sendline.contract.message import instant
 from sendline.contract.status import WAITING
 from sendline.ledger.call import Argument, Call
 from sendline.ledger.keys import KEYS, account_key, line_key
+from sendline.ledger.recovery import behind
+from sendline.ledger.scripts import script
 from sendline.ledger.work import read_record
 
 if TYPE_CHECKING:
@@ -16,14 +18,18 @@ if TYPE_CHECKING:
 
     from sendline.contract.message import Message
     from sendline.ledger.connection import Ledger
+    from sendline.ledger.limits import Limits
 
 SEARCHED: Final = 100_000
 """Places of a line that are searched for a message."""
 LINES_SHOWN: Final = 1000
+LINES_WATCHED: Final = 100
+"""Lines whose messages one look of the watch counts."""
 
 _ACCOUNT_FIELDS: Final = (
     "interval", "burst", "in_flight", "flying", "tat", "paused_until", "stopped", "cause",
 )  # fmt: skip
+_LANE_NAMES: Final = {code: str(lane) for lane, code in LANE_CODES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,8 @@ class Pulse:
     """Dispatchers that claim."""
     wakes: int
     """Wakes that no worker has taken yet."""
+    behind: bool = False
+    """The ledger came back from an older state: nothing is sent until `sendline recover`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +104,30 @@ class Standing:
     """When the tick looks at it, in milliseconds."""
 
 
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Whether work that may go is claimed. Instants in microseconds of the server's clock."""
+
+    now: int
+    ready_at: int | None
+    """The earliest instant at which something may go; None: nothing waits in any line."""
+    claims: int
+    """Claims so far, since the ledger was empty."""
+    line: str = ""
+    """The lane and the route of what may go first."""
+    may_go: int = 0
+    """Messages in the lines that may go now, of LINES_WATCHED in each lane at most."""
+    halted: bool = False
+    """The ledger is behind, so dispatching is stopped on purpose: nothing is claimed, as it must be."""
+
+    @property
+    def waits(self) -> float | None:
+        """Seconds for which something may go and is not claimed; None where nothing may go now."""
+        if self.ready_at is None or self.ready_at > self.now:
+            return None
+        return (self.now - self.ready_at) / 1_000_000
+
+
 def account_state(name: str) -> Call[AccountState]:
     """Read how an account stands."""
 
@@ -118,6 +150,11 @@ def clock() -> Call[int]:
     return Call("TIME", [], lambda reply: int(reply[0]) * 1_000_000 + int(reply[1]))
 
 
+def sentinels() -> Call[int]:
+    """Read how many Sentinels watch the server. It may forbid to ask."""
+    return Call("PUBSUB", ["NUMSUB", "__sentinel__:hello"], lambda reply: int(reply[1]))
+
+
 def info() -> Call[dict[str, str]]:
     """Read what the server tells of itself."""
 
@@ -126,6 +163,22 @@ def info() -> Call[dict[str, str]]:
         return {name: value for name, colon, value in lines if colon}
 
     return Call("INFO", [], read)
+
+
+def flow(limits: "Limits") -> Call[Flow]:
+    """Look whether work that may go is claimed."""
+
+    def read(reply: Any) -> Flow:
+        now, ready_at, claims, lane, route, may_go, halted = reply
+        line = f"{_LANE_NAMES[lane]}, {route.decode()}" if ready_at else ""
+        return Flow(now, ready_at or None, claims, line, may_go, halted == 1)
+
+    return Call(script("watch"), [limits.packed, LINES_WATCHED], read)
+
+
+def last_claim() -> Call[int | None]:
+    """Read when a line was last claimed from, in microseconds; None: never, or not that is known."""
+    return Call("HVALS", [KEYS["turns"]], lambda reply: max((int(float(at)) for at in reply), default=None))
 
 
 def read_pulse(ledger: "Ledger") -> Pulse:
@@ -138,6 +191,7 @@ def read_pulse(ledger: "Ledger") -> Pulse:
         ticking=ledger.run(Call("EXISTS", [KEYS["tick"]], lambda reply: reply == 1)),
         awake=ledger.run(Call("ZCOUNT", [KEYS["awake"], now // 1000, "+inf"], int)),
         wakes=ledger.run(Call("LLEN", [queue], int)) if queue else 0,
+        behind=ledger.run(behind()) is not None,
     )
 
 

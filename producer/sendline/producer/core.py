@@ -12,6 +12,7 @@ from sendline.contract.errors import (
     IdempotencyConflict,
     InvalidMessage,
     LedgerError,
+    LedgerRefused,
     NotFinal,
     PartlyAccepted,
     SendlineError,
@@ -135,7 +136,7 @@ class Core:
 
     def _refresh(self) -> Plan[None]:
         if self._read_at is None and self._settings.durability != "memory":
-            durability.demand((yield durability.persistence()))
+            yield from _demand_durability()
         if self._read_at is None or self._clock() - self._read_at > DIRECTORY_AGE:
             published: Directory = yield verbs.directory()
             if not published.accounts and self._stand_in is not None:
@@ -170,6 +171,14 @@ class Core:
             except InvalidMessage as error:
                 raise error.at(index) from None
         return checked
+
+
+def _demand_durability() -> Plan[None]:
+    try:
+        found: durability.Persistence = yield durability.persistence()
+    except LedgerRefused as error:
+        raise durability.unproven(error) from error
+    durability.demand(found)
 
 
 class _CutOff(Exception):

@@ -1,6 +1,7 @@
 """The bounds that belong together: a call must end before its worker is killed, and a claim outlive it.
 
-longest call + margin < stop grace, and task time limit < lease < visibility timeout; all in seconds.
+longest call + margin < stop grace, longest call + margin < no claim, and task time limit < lease < visibility
+timeout; all in seconds.
 """
 
 from typing import Final
@@ -19,3 +20,6 @@ LEASE: Final = 90
 """The default of `lease`: a claim older than this is judged dead."""
 VISIBILITY_TIMEOUT: Final = 120
 """After this the broker hands an unacknowledged wake to another worker."""
+NO_CLAIM: Final = 60
+"""A worker ends, to be replaced, when work may go and nobody has claimed any for so long: then no call that
+was begun before can still be on the wire."""

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 from sendline.contract.errors import ConfigurationError, LedgerError
 from sendline.ledger import verbs
 from sendline_worker.accounts import load_accounts
-from sendline_worker.checks import Check, check_accounts, check_providers, check_redis, check_workers
+from sendline_worker.checks import Check, check_accounts, check_providers, check_workers
 from sendline_worker.cli import opening
 from sendline_worker.cli.apps import Config, Json, make_app
 from sendline_worker.cli.printing import print_json, print_line
+from sendline_worker.server_checks import check_redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

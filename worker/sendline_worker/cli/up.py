@@ -10,6 +10,7 @@ from sendline.ledger.faults import place
 from sendline.settings import ledger_url
 from sendline_worker.cli import opening
 from sendline_worker.cli.apps import Config, Json, make_app
+from sendline_worker.cli.failures import Failure
 from sendline_worker.cli.printing import print_json, print_line
 from sendline_worker.logs import set_up_logs
 
@@ -20,6 +21,8 @@ app = make_app()
 
 DEFAULT: Final = "default"
 """The instance that commands use where none is named."""
+GIVEN_UP: Final = 1
+"""The exit code where a part ended by itself, and could not be started again."""
 TRY: Final = "sendline send --to +13115552367 --text 'Hello, world!' --wait"
 
 
@@ -39,7 +42,8 @@ def up(
     """Run the embedded server, a worker and the receiver until Ctrl-C.
 
     Without an account the simulator stands in the provider's place and no SMS is sent. With a redis_url that
-    Redis is used instead of the embedded server. Accepted messages are kept between runs.
+    Redis is used instead of the embedded server. Accepted messages are kept between runs. A worker or a
+    receiver that ends by itself is started again.
 
     \b
     Examples:
@@ -49,8 +53,7 @@ def up(
     settings = opening.load(config, instance=instance, processes=processes)
     from sendline_worker.accounts import load_accounts
     from sendline_worker.embedded import claim_instance
-    from sendline_worker.stack import Stack, interrupts
-    from sendline_worker.stack.stack import wait_while_healthy
+    from sendline_worker.stack import PartFailed, PartRefused, Stack, Supervisor, interrupts
 
     load_accounts(settings)  # a mistake in one is told before anything starts
     set_up_logs("up")
@@ -61,9 +64,13 @@ def up(
         with Stack(settings, directory, say=say) as stack:
             print_json(_facts(stack)) if json else _describe(stack, config)
             try:
-                wait_while_healthy(stack)
+                Supervisor(stack).run()
             except KeyboardInterrupt:
                 say("ending: calls under way are finished first")
+            except PartRefused:
+                raise
+            except PartFailed as error:
+                raise Failure(None, str(error), GIVEN_UP) from None
     except KeyboardInterrupt:
         pass  # while it started: what had been started is ended
     say("ended; accepted messages are kept")

@@ -28,7 +28,8 @@ def worker(
     """Run a worker until SIGTERM or Ctrl-C; calls under way are finished first.
 
     Any number of them may run, on any number of machines: limits hold across all of them. It refuses to start
-    without an account. It logs to standard error.
+    without an account, and waits for its Redis where that is away. Where it is stuck it ends with code 1,
+    to be started again. It logs to standard error.
 
     \b
     Examples:

@@ -91,7 +91,6 @@ class Dispatcher:
         self._number = 0
         self._unanswered: _Asked | None = None
         self._resolving: asyncio.Task[None] | None = None
-        self._is_behind = False
         self._carrying: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
 
@@ -147,7 +146,6 @@ class Dispatcher:
                     return None
                 await asyncio.sleep(AWAY)
         self._unanswered = None
-        self._tell(claimed)
         for claim in claimed.claims:
             self._start(claim, asked.at)
         return claimed
@@ -166,17 +164,6 @@ class Dispatcher:
             may_sign_off=may_sign_off,
         )
         return _Asked(request, elapsed.now())
-
-    def _tell(self, claimed: work.Claimed) -> None:
-        """Say once that the ledger is behind, or that it is no longer."""
-        if claimed.behind and not self._is_behind:
-            log.error(
-                "nothing is sent: the ledger lacks what was seen of it earlier "
-                "(a failover, a restored backup); run `sendline recover`"
-            )
-        elif self._is_behind and not claimed.behind:
-            log.warning("the ledger has recovered: dispatching goes on")
-        self._is_behind = claimed.behind
 
     def _pause(self, claimed: work.Claimed) -> float:
         """Return for how long nothing is to be done, if there is no news."""

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +29,34 @@ class PartFailed(SendlineError):
     """A part could not be started, or ended by itself."""
 
 
+class PartRefused(PartFailed):
+    """A part said why it can't be started: its configuration, or its server, must be mended first."""
+
+
+class Ready:
+    """How a part tells its starter of its start: called once it is ready."""
+
+    def __init__(self, pipe: Connection) -> None:
+        """Tell it over `pipe`."""
+        self._pipe = pipe
+
+    def __call__(self, *_: object) -> None:
+        """Tell that the part is ready."""
+        self._tell("ready")
+
+    def waits(self) -> None:
+        """Tell that the part waits for another one, however long that takes."""
+        self._tell("waits")
+
+    def failed(self, why: str) -> None:
+        """Tell that the part can't be started."""
+        self._tell("failed", why)
+
+    def _tell(self, kind: str, value: str = "") -> None:
+        with contextlib.suppress(OSError):  # nobody wants to know any more
+            self._pipe.send((kind, value))
+
+
 class Part:
     """A process that runs `target(*arguments, on_ready=...)` until it is told to end.
 
@@ -42,6 +71,9 @@ class Part:
         self._log = log
         self._ready, theirs = context.Pipe(duplex=False)
         self._theirs = theirs
+        self._begun_at = 0.0
+        self._is_ready = False
+        self._waits = False
         self._process = context.Process(
             target=_run, args=(name, (target, arguments), theirs, log, os.getpid()), name=f"sendline-{name}"
         )
@@ -55,18 +87,38 @@ class Part:
         """Start its process, without waiting."""
         with interrupts.deferred(), interrupts.kept_from_children():
             self._process.start()
+        self._begun_at = time.monotonic()
         self._theirs.close()
 
     def await_ready(self) -> None:
         """Wait until it is ready. Raises PartFailed."""
-        try:
-            if not self._ready.poll(START):
-                raise PartFailed(f"{self.name} was not ready within {START:g} s{self._where()}")
-            kind, value = self._ready.recv()
-        except EOFError:
-            raise PartFailed(f"{self.name} ended before it was ready{self._where()}") from None
+        while not self.is_ready(wait=True):
+            pass
+
+    def is_ready(self, *, wait: bool = False) -> bool:
+        """Return whether it is ready; with `wait`, wait for its next word on that. Raises PartFailed.
+
+        A part that waits for another one is waited for without a bound, else START is the bound.
+        """
+        while not self._is_ready:
+            left = max(self._begun_at + START - time.monotonic(), 0)
+            bound = None if self._waits else left
+            try:
+                if self._ready.poll(bound if wait else 0):
+                    self._hear(*self._ready.recv())
+                elif self._waits or left > 0:
+                    return False
+                else:
+                    raise PartFailed(f"{self.name} was not ready within {START:g} s{self._where()}")
+            except (EOFError, OSError):
+                raise PartFailed(f"{self.name} ended before it was ready{self._where()}") from None
+        return True
+
+    def _hear(self, kind: str, value: str) -> None:
         if kind == "failed":
-            raise PartFailed(f"{self.name}: {value}")
+            raise PartRefused(f"{self.name}: {value}")
+        self._is_ready = kind == "ready"
+        self._waits = kind == "waits"
 
     @property
     def exit_code(self) -> int | None:
@@ -107,6 +159,7 @@ def _run(
 ) -> None:
     """Be the part."""
     target, arguments = job
+    tell = Ready(ready)
     with contextlib.suppress(OSError):
         os.setsid()
     interrupts.admit()
@@ -117,10 +170,9 @@ def _run(
             os.dup2(file.fileno(), 2)
     set_up_logs(name)
     try:
-        code = target(*arguments, on_ready=lambda *_: ready.send(("ready", None)))
+        code = target(*arguments, on_ready=tell)
     except SendlineError as error:
-        with contextlib.suppress(OSError):
-            ready.send(("failed", str(error)))
+        tell.failed(str(error))
         code = 2
     except KeyboardInterrupt:
         code = 130

@@ -1,6 +1,5 @@
 """Starts the parts in the order in which they need each other, and ends them in the reverse."""
 
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -13,7 +12,7 @@ from sendline_worker.embedded import EmbeddedServer, secret_key
 from sendline_worker.providers.registry import simulated_account
 from sendline_worker.serving import base_url, listening
 from sendline_worker.stack import interrupts
-from sendline_worker.stack.part import Part, PartFailed
+from sendline_worker.stack.part import Part
 from sendline_worker.stack.targets import receiver, simulator, worker
 from sendline_worker.tokens import CallbackUrls
 
@@ -54,6 +53,7 @@ class Stack:
         self._parts: list[Part] = []
         self._exits = ExitStack()
         self._server: EmbeddedServer | None = None
+        self._receives: socket.socket | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -80,12 +80,26 @@ class Stack:
         """Return the part `name`: simulator, receiver or worker."""
         return next(part for part in self._parts if part.name == name)
 
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The simulator, if there is one, the receiver and the worker."""
+        return tuple(self._parts)
+
     def start_worker(self) -> None:
         """Start the worker, also once more after it has ended."""
-        part = self._worker()
-        self._parts = [*(each for each in self._parts if each.name != part.name), part]
+        self.start_again("worker").await_ready()
+
+    def start_receiver(self) -> None:
+        """Start the receiver once more after it has ended, at the same address."""
+        self.start_again("receiver").await_ready()
+
+    def start_again(self, name: str) -> Part:
+        """Start the worker or the receiver once more after it has ended; return it without waiting for it."""
+        self.part(name).end()
+        part = self._worker() if name == "worker" else self._receiver()
+        self._parts = [part if each.name == name else each for each in self._parts]
         part.begin()
-        part.await_ready()
+        return part
 
     def failed(self) -> str | None:
         """Return the name of a part that ended by itself, or None."""
@@ -123,9 +137,13 @@ class Stack:
                 part.await_ready()
 
     def _http_parts(self, listeners: ExitStack) -> list[Part]:
-        """Return the simulator, if it is needed, and the receiver; they know each other's URLs from here."""
+        """Return the simulator, if it is needed, and the receiver; they know each other's URLs from here.
+
+        The receiver's socket stays open: what comes while a receiver is replaced waits for the next one.
+        """
         s = self.settings
-        receives = listeners.enter_context(self._listener("receiver", s.receiver_host, s.receiver_port))
+        receives = self._exits.enter_context(self._listener("receiver", s.receiver_host, s.receiver_port))
+        self._receives = receives
         self.receiver_url = base_url(receives)
         parts = []
         if not s.accounts:
@@ -138,8 +156,11 @@ class Stack:
             # What a user enters in the account's profile at a real provider
             callback_url = CallbackUrls(self.receiver_url, self.settings.secret_key).account_url(SIMULATED)
             parts.append(Part("simulator", simulator, simulates, callback_url, log=self._log("simulator")))
-        parts.append(Part("receiver", receiver, self.settings, receives, log=self._log("receiver")))
+        parts.append(self._receiver())
         return parts
+
+    def _receiver(self) -> Part:
+        return Part("receiver", receiver, self.settings, self._receives, log=self._log("receiver"))
 
     def _worker(self) -> Part:
         return Part("worker", worker, self.settings, log=self._log("worker"))
@@ -160,10 +181,3 @@ class Stack:
 
     def _update(self, **changes: object) -> None:
         self.settings = self.settings.model_copy(update=changes)
-
-
-def wait_while_healthy(stack: Stack, *, poll: float = 0.2) -> None:
-    """Return never by itself: raises PartFailed when a part ends, KeyboardInterrupt at Ctrl-C."""
-    while (failed := stack.failed()) is None:
-        time.sleep(poll)
-    raise PartFailed(f"{failed} ended by itself")

@@ -9,7 +9,7 @@
 
 go_on_when_full()
 
-local CLOCKS_APART = 5000 -- ms by which the clocks of two servers may differ
+local CLOCKS_APART = 2000 -- ms by which the clocks of two servers may differ
 local LONGEST_LEASE = 120000 -- ms
 local STEP = 200
 local SEQ_JUMP, CLAIMS_JUMP = 1000000, 100000000 -- beyond any number that was given out and forgotten
