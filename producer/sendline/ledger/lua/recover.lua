@@ -46,7 +46,7 @@ local function begin()
       lines[#lines + 1] = {lane, route, sendable(route, us)}
     end
   end
-  return {since = since, till = till, held = 0, timer = 0, line = 1, place = 0, lines = lines}
+  return {since = since, till = till, held = 0, line = 1, place = 0, lines = lines}
 end
 
 local saved = redis.call('GET', K.recovery)
@@ -77,23 +77,38 @@ local function was_there(r)
   return r[F.created] <= job.till + CLOCKS_APART
 end
 
+-- The place among the timers behind the one that was looked at last, wherever others have gone since.
+local function next_place()
+  if not job.timer_id then
+    return 0
+  end
+  if redis.call('ZSCORE', K.timers, job.timer_id) == job.timer_at then
+    return redis.call('ZRANK', K.timers, job.timer_id) + 1
+  end
+  return redis.call('ZCOUNT', K.timers, '-inf', '(' .. job.timer_at)
+end
+
 -- What was being sent, or came due meanwhile. Returns whether that is all.
 local function hold_timed()
   local latest = math.max(job.till, NOW) + LONGEST_LEASE
   while left > 0 do
-    local ids = redis.call('ZRANGEBYSCORE', K.timers, '-inf', latest, 'LIMIT', job.timer, math.min(left, STEP))
-    for _, id in ipairs(ids) do
+    local place = next_place()
+    local found = redis.call('ZRANGE', K.timers, place, place + math.min(left, STEP) - 1, 'WITHSCORES')
+    for at = 1, #found, 2 do
+      if tonumber(found[at + 1]) > latest then
+        return true
+      end
+      local id = found[at]
+      job.timer_id, job.timer_at = id, found[at + 1]
       local r = load(id)
       local waits = r and is_waiting(r) and not has(r, FLAG.QUEUED) and r[F.route] ~= ''
       local came_due = waits and was_there(r) and r[F.created] + r[F.due] <= job.till + CLOCKS_APART
       if r and (r[F.status] == S.SENDING or came_due) then
         hold_back(id, r)
-      else
-        job.timer = job.timer + 1
       end
     end
-    left = left - #ids
-    if #ids == 0 then
+    left = left - #found / 2
+    if #found == 0 then
       return true
     end
   end
