@@ -8,7 +8,7 @@ import redis
 from failover import Pair
 from ledger_world import World, account_limits
 from sendline.contract.status import Status
-from sendline.ledger import recovery, verbs, work
+from sendline.ledger import doubts, recovery, verbs, work
 from sendline.ledger.connection import Ledger
 from sendline.ledger.limits import Limits
 from waiting import poll
@@ -303,3 +303,18 @@ def test_a_late_comer_with_an_older_memory_does_not_stop_a_recovered_ledger(pair
 
     assert world.ledger.run(recovery.behind()) is None
     assert not world.claim(1).behind
+
+
+def test_what_a_person_sends_again_after_a_recovery_stands_in_its_line_once(pair, world):
+    waiting = world.accept_many(3)
+    recover(world.ledger, since=RealClock().ms - 1000)
+    assert {world.get(each).status for each in waiting} == {Status.UNCERTAIN}
+
+    words = world.ledger.run(doubts.decide(Limits(), "resend", waiting, "a person said so"))
+    world.tick()
+
+    assert words == ["decided"] * 3
+    claims = [claim_one(world) for _ in waiting]
+    assert {claim.message_id for claim in claims} == set(waiting)
+    poll(lambda: world.claim(5).next_at is None, 5)
+    assert world.counts() == {"sending": 3}

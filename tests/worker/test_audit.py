@@ -1,17 +1,19 @@
 """The audit, on a real ledger: silent where all is well, and naming each thing that isn't so."""
 
+from dataclasses import replace
+
 import pytest
 
 import sendline.ledger.audit
+from damage import DAMAGE, HOUR, furnish, index_key, told_of
 from ledger_world import CLOCK
 from sendline.contract import ids
 from sendline.contract.status import Status
+from sendline.ledger.audit import Keys
 from sendline.ledger.keys import KEYS, account_key, line_key, message_key
-from sendline.ledger.record import FIELDS, digest, pack, unpack
 from sendline.ledger.scripts import script
-from sendline_worker.audit import Audit
-
-HOUR = 3600
+from sendline_worker.audit import Audit, reading
+from sendline_worker.audit import audit as auditing
 
 
 @pytest.fixture
@@ -19,47 +21,18 @@ def run(world, monkeypatch):
     """Audit the world's ledger on the world's clock."""
     monkeypatch.setattr(sendline.ledger.audit, "script", lambda verb: script(verb, clock=CLOCK))
 
-    def run(ledger=world.ledger):
-        return Audit(ledger, world.limits, pause=0).run()
+    def run(ledger=world.ledger, **options):
+        return Audit(ledger, world.limits, pause=0, **options).run()
 
     return run
 
 
 @pytest.fixture
 def house(world):
-    """A ledger with messages of every status; returns their ids by what they are."""
-    world.configure("main", "spare")
-    made = {}
-    for name, target, fields in (
-        ("sent", Status.SENT, {"provider_id": "p-sent"}),
-        ("delivered", Status.SENT, {"provider_id": "p-delivered"}),
-        ("undelivered", Status.SENT, {"provider_id": "p-undelivered"}),
-        ("failed", Status.FAILED, {}),
-        ("retrying", Status.RETRYING, {"delay": 60}),
-        ("uncertain", Status.UNCERTAIN, {}),
-        ("handed_back", Status.CREATED, {"delay": -1, "counted": False}),
-    ):
-        made[name] = world.accept(on_uncertain="hold")
-        claim = world.claim_one()
-        assert claim.message_id == made[name]
-        assert world.settle(claim, target, **fields) == "settled"
-    for name in ("delivered", "undelivered"):
-        assert world.receive(name, provider_id=f"p-{name}") == "applied"
-    made["sending"] = made.pop("handed_back")
-    assert world.claim_one().message_id == made["sending"]
-    made["expired"] = world.accept(delay=0, valid_for=1)
-    world.clock.advance(2)
-    world.tick()
-    made["canceled"] = world.accept()
-    world.cancel(made["canceled"])
-    made["scheduled"] = world.accept(delay=HOUR)
-    made["queued"] = world.accept()
-    made["second"] = world.accept("main,spare", lane="urgent")
-    world.raw.delete(KEYS["tick"])
-    return made
+    return furnish(world)
 
 
-def test_a_ledger_with_messages_of_every_status_is_whole(house, run, world):
+def test_a_ledger_with_messages_of_every_status_is_whole(house, run):
     report = run()
     assert report.findings == ()
     assert report.compared
@@ -73,89 +46,12 @@ def test_an_empty_ledger_is_whole(run):
     assert run().findings == ()
 
 
-def change(world, message_id, **fields):
-    """Write fields of a record behind the ledger's back."""
-    values = unpack(world.raw.get(message_key(message_id)))
-    for name, value in fields.items():
-        values[FIELDS.index(name)] = value
-    world.raw.set(message_key(message_id), pack(values), keepttl=True)
-
-
-BROKEN = {
-    "accepted": (lambda w, m: w.raw.hincrby(KEYS["counts"], "accepted", 1), "the statuses count", None),
-    "counts": (
-        lambda w, m: (
-            w.raw.hincrby(KEYS["counts"], "created", -1) and w.raw.hincrby(KEYS["counts"], "sent", 1)
-        ),
-        "messages count as created",
-        None,
-    ),
-    "negative": (lambda w, m: w.raw.hset(KEYS["counts"], "sent", -3), "the count of sent is -3", None),
-    "too few": (lambda w, m: w.raw.delete(message_key(m["queued"])), "has a timer, and no record", "queued"),
-    "flying": (lambda w, m: w.raw.hincrby(account_key("main"), "flying", 1), "calls under way", None),
-    "gone": (lambda w, m: w.raw.lrem(line_key(1, "main"), 0, m["queued"]), "does not stand there", "queued"),
-    "elsewhere": (
-        lambda w, m: (
-            w.raw.lrem(line_key(1, "main"), 0, m["queued"]),
-            w.raw.rpush(line_key(2, "main"), m["queued"]),
-            w.raw.zadd(KEYS["ready"] + "2", {"main": w.clock.us}),
-        ),
-        "does not stand there",
-        "queued",
-    ),
-    "twice": (lambda w, m: w.raw.rpush(line_key(1, "main"), m["queued"]), "more than once", "queued"),
-    "no timer": (lambda w, m: w.raw.zrem(KEYS["timers"], m["queued"]), "no timer looks after it", "queued"),
-    "no due": (lambda w, m: change(w, m["scheduled"], due=0), "neither in a line nor", "scheduled"),
-    "vanishing": (lambda w, m: w.raw.expire(message_key(m["queued"]), 99), "about to vanish", "queued"),
-    "both": (lambda w, m: w.raw.rpush(line_key(1, "main"), m["scheduled"]), "stands in a line", "scheduled"),
-    "no lease": (lambda w, m: w.raw.zrem(KEYS["timers"], m["sending"]), "without an end of its", "sending"),
-    "no deadline": (
-        lambda w, m: w.raw.zrem(KEYS["timers"], m["uncertain"]),
-        "without a deadline",
-        "uncertain",
-    ),
-    "overdue": (
-        lambda w, m: w.raw.zadd(KEYS["timers"], {m["retrying"]: w.clock.ms - 10_001}),
-        "is overdue",
-        "retrying",
-    ),
-    "dead timer": (
-        lambda w, m: w.raw.zadd(KEYS["timers"], {b"x" * 16: w.clock.ms + 5}),
-        "has a timer, and no record",
-        b"x" * 16,
-    ),
-    "endless": (lambda w, m: w.raw.persist(message_key(m["failed"])), "its record never ends", "failed"),
-    "text": (lambda w, m: change(w, m["delivered"], text=b"Hello"), "its text is still held", "delivered"),
-    "text sent": (lambda w, m: change(w, m["sent"], text=b"Hello"), "is sent, and its text", "sent"),
-    "flag": (lambda w, m: change(w, m["failed"], flags=8), "does not wait", "failed"),
-    "final timer": (
-        lambda w, m: w.raw.zadd(KEYS["timers"], {m["canceled"]: w.clock.ms + 5}),
-        "is final, and has a timer",
-        "canceled",
-    ),
-    "index": (
-        lambda w, m: w.raw.set(KEYS["index"].encode() + digest("main", "p-sent"), m["delivered"]),
-        "another provider id",
-        "delivered",
-    ),
-    "not ready": (
-        lambda w, m: w.raw.zrem(KEYS["ready"] + "0", "main,spare"),
-        "the urgent line of main or spare holds messages, and is not announced",
-        None,
-    ),
-    "stuck": (lambda w, m: w.raw.set(KEYS["tick"], "somebody"), "may go since 60 s and does not", None),
-}
-
-
-@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("name", DAMAGE)
 def test_what_is_broken_is_named_with_its_message(house, run, world, name):
-    break_it, what, concerned = BROKEN[name]
-    break_it(world, house)
-    found = [finding for finding in run().findings if what in finding.what]
-    assert found, run().findings
-    if concerned is not None:
-        told = ids.to_text(concerned if isinstance(concerned, bytes) else house[concerned])
-        assert told in found[0].ids
+    damage = DAMAGE[name]
+    damage.do(world, house)
+    findings = run().findings
+    assert told_of(findings, damage, house), findings
 
 
 @pytest.mark.parametrize("stopped", [True, False])
@@ -169,6 +65,47 @@ def test_a_line_of_an_account_that_can_not_send_is_not_stuck(house, run, world, 
     assert not [finding for finding in run().findings if "may go" in finding.what]
 
 
+def test_what_ended_by_its_retention_is_missed_by_nobody(house, run, world):
+    old = (1).to_bytes(6, "big") + b"\x70" + b"x" * 9
+    world.raw.set(index_key("p-old"), old)
+    world.raw.set(KEYS["idempotency"].encode() + b"d" * 10, old + b"contents")
+    world.raw.rpush(line_key(1, "main"), old)  # canceled long ago
+    world.raw.delete(message_key(house["failed"]), message_key(house["sent"]))
+    world.raw.delete(index_key("p-sent"))
+    world.raw.delete(*world.raw.keys(KEYS["idempotency"] + "*"))
+    assert run().findings == ()
+
+
+def test_a_provider_id_that_was_learned_long_ago_need_not_be_in_the_index(house, run, world):
+    world.raw.delete(index_key("p-sent"))
+    assert run().findings
+    world.clock.advance(world.limits.deadline + 60)
+    world.tick()
+    world.raw.delete(KEYS["tick"])
+    assert not [finding for finding in run().findings if "index" in finding.what]
+
+
+@pytest.mark.parametrize("scheduled", [True, False])
+def test_the_index_is_missed_as_long_as_the_id_was_learned_after_the_first_attempt(run, world, scheduled):
+    world.configure("main")
+    message_id = world.accept(delay=40 * HOUR if scheduled else 0, valid_for=100 * HOUR)
+    if not scheduled:
+        world.settle(world.claim_one(), Status.RETRYING, delay=40 * HOUR)
+    world.clock.advance(40 * HOUR)
+    world.tick()
+    world.settle(world.claim_one(), Status.SENT, provider_id="p", deadline=72 * HOUR)
+    world.clock.advance(40 * HOUR)
+    world.raw.delete(index_key("p"), KEYS["tick"])
+    found = [finding.ids for finding in run().findings]
+    assert found == ([(ids.to_text(message_id),)] if scheduled else [])
+
+
+def test_a_ledger_that_is_behind_is_told(house, run, world):
+    world.raw.hset(KEYS["meta"], "behind", b"\x94\x01\x02\x03\x04")
+    [finding] = run().findings
+    assert "sendline recover" in finding.what
+
+
 class Meddling:
     """A ledger on which something happens before each read."""
 
@@ -180,6 +117,20 @@ class Meddling:
         return self._ledger.run(call)
 
 
+class Repeating(Meddling):
+    """A ledger whose scans tell each key twice, as they may."""
+
+    def run(self, call):
+        found = super().run(call)
+        if isinstance(found, Keys):
+            return replace(found, messages=found.messages * 2, index=found.index * 2)
+        return found
+
+
+def test_a_message_that_a_scan_tells_twice_is_counted_once(house, run, world):
+    assert run(Repeating(world.ledger, lambda _: None)) == run()
+
+
 def test_counts_are_not_compared_while_the_ledger_moves(house, run, world):
     world.raw.hincrby(account_key("main"), "flying", 1)
     report = run(Meddling(world.ledger, lambda _: world.raw.hincrby(KEYS["meta"], "seq", 1)))
@@ -187,21 +138,35 @@ def test_counts_are_not_compared_while_the_ledger_moves(house, run, world):
     assert report.findings == ()
 
 
-def test_what_looked_wrong_only_once_is_not_told(house, run, world):
+@pytest.mark.parametrize("look", [2, 3, 4])
+def test_what_looked_wrong_only_for_a_while_is_not_told(house, run, world, look):
     world.raw.lrem(line_key(1, "main"), 0, house["queued"])
     looks = []
 
     def put_back(call):
-        if call.arguments[1:] == [house["queued"]]:
+        if getattr(call.target, "name", "") == "examine" and house["queued"] in call.arguments:
             looks.append(call)
-            if len(looks) == 2:
+            if len(looks) == look:
                 world.raw.rpush(line_key(1, "main"), house["queued"])
 
     assert run(Meddling(world.ledger, put_back)).findings == ()
-    assert len(looks) >= 2
+    assert len(looks) >= look
 
 
-def test_many_messages_of_one_fault_are_one_finding_with_some_ids(run, world):
+def test_what_moves_while_it_is_read_is_not_told(house, run, world):
+    def go_on(call):
+        if getattr(call.target, "name", "") in {"examine", ""} and call.target != "SCAN":
+            world.accept_many(2)
+            world.claim(1)
+            world.clock.advance(0.01)
+
+    report = run(Meddling(world.ledger, go_on))
+    assert report.findings == ()
+    assert not report.compared
+
+
+def test_many_messages_of_one_fault_are_one_finding_with_some_ids(run, world, monkeypatch):
+    monkeypatch.setattr(auditing, "CLOSELY", 100)
     world.configure("main")
     for message_id in world.accept_many(250):
         world.raw.zrem(KEYS["timers"], message_id)
@@ -215,3 +180,30 @@ def test_a_long_line_is_read_whole(run, world):
         world.accept_many(250)
     report = run()
     assert (report.lines, report.records["created"], report.findings) == (2500, 2500, ())
+
+
+@pytest.mark.parametrize("keys", [1, 40, 1000])
+def test_a_large_ledger_is_read_in_parts_to_the_same_end(house, run, world, monkeypatch, keys):
+    world.accept_many(200)
+    world.raw.zrem(KEYS["timers"], house["queued"])
+    whole = run()
+    monkeypatch.setattr(reading, "PART", keys)
+    assert run() == whole
+    assert whole.records["created"] == 203
+
+
+def test_progress_is_told_as_records_are_read(run, world):
+    world.configure("main")
+    world.accept_many(250)
+    world.accept_many(250)
+    told = []
+    run(progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 500
+
+
+def test_garbage_is_shown_in_hexadecimal_digits(house, run, world):
+    world.raw.zadd(KEYS["timers"], {b"garbage": 1, house["queued"]: 1})
+    shown = [each for finding in run().findings for each in finding.ids]
+    assert b"garbage".hex() in shown
+    assert ids.to_text(house["queued"]) in shown

@@ -55,11 +55,12 @@ class Ticker:
         self._thread = threading.Thread(target=self._run, name="sendline-tick", daemon=True)
         self._away = False
         self._behind = False
+        self._published = False
         self._watch = Watch(self.patience)
 
     def start(self) -> None:
-        """Publish, and begin to tick. Raises LedgerError."""
-        self._publish()
+        """Publish, now or as soon as the ledger takes it, and begin to tick."""
+        self._reaches_ledger(self._publish)
         self._thread.start()
 
     def stop(self) -> None:
@@ -71,7 +72,7 @@ class Ticker:
 
     def tick(self) -> None:
         """Keep house once. Raises LedgerError."""
-        if not self._ledger.run(work.is_configured()):
+        if not self._published or not self._ledger.run(work.is_configured()):
             self._publish()
         while True:
             ticked = self._ledger.run(work.tick(self._limits, self._name, lock=LOCK, most=MOST))
@@ -128,6 +129,7 @@ class Ticker:
     def _publish(self) -> None:
         call = work.configure(self._limits, directory_json(self._directory), self._wake, self._account_limits)
         self._ledger.run(call)
+        self._published = True
 
     def _find_routes(self) -> None:
         """Give routes to messages that were accepted before any account was known."""

@@ -1,24 +1,41 @@
-"""What an audit reads of the ledger, in small steps, and what must be true of a single message."""
+"""What an audit reads of the ledger, in small steps. Nothing here changes anything."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sendline.contract.status import FINAL, WAITING, Status
+import msgpack
+
+from sendline.contract.lane import LANE_CODES
+from sendline.contract.status import CODES, WAITING
 from sendline.ledger.call import Call
-from sendline.ledger.keys import KEYS, account_key
+from sendline.ledger.keys import KEYS, account_key, message_key
 from sendline.ledger.limits import Limits
-from sendline.ledger.record import Flag, Record, digest, lane_of, unpack_provider_id
+from sendline.ledger.record import (
+    FIELDS,
+    Flag,
+    Record,
+    digest,
+    lane_of,
+    pack,
+    unpack,
+    unpack_provider_id,
+)
 from sendline.ledger.scripts import script
 
 SCANNED: Final = 1000
 """Keys that one step looks at."""
-OVERDUE_MS: Final = 10_000
-"""How late the tick may be with a message."""
 
 _ID: Final = 16
 _DIGEST: Final = 10
-_FOR_EVER: Final = -1
+_TEXTS: Final = frozenset(
+    ("route", "account", "to", "sender", "provider_id", "error", "text", "extras", "timeline")
+)
+_SHAPE: Final = tuple(bytes if name in _TEXTS else int for name in FIELDS[: FIELDS.index("timeline") + 1])
+"""The types of the fields that every release has written."""
+_STATUS, _LANE, _PROVIDER_ID, _TIMELINE = map(FIELDS.index, ("status", "lane", "provider_id", "timeline"))
+_SHOWN: Final = tuple(map(FIELDS.index, ("route", "account", "to", "sender", "error", "text")))
+_UNREADABLE: Final = (ValueError, TypeError, LookupError, OverflowError, msgpack.UnpackException)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +47,8 @@ class Keys:
     """Ids."""
     index: tuple[bytes, ...]
     """Digests of account and provider id."""
+    idempotency: tuple[bytes, ...]
+    """Digests of idempotency keys."""
     lines: tuple[str, ...]
     """As `lane code:route`."""
     accounts: tuple[str, ...]
@@ -41,12 +60,18 @@ class Examined:
 
     message_id: bytes
     now: int
+    exists: bool
     record: Record | None
+    """None where there is none, or none that can be read."""
     lives_on: int
     """Milliseconds; -1: for ever."""
-    timer: int | None
-    places: int | None
-    """How often its id stands in its line: 0, 1 or 2 for more; None: not counted."""
+    timer: int | None = None
+    asked: bool = False
+    """Whether it is held for its provider, or a person, to tell its fate."""
+    places: int | None = None
+    """How often its id stands in its own line: 0, 1 or 2 for more; None: not looked for."""
+    elsewhere: frozenset[str] = field(default=frozenset())
+    """Other lines in which its id stands, of those looked into."""
 
     @property
     def line(self) -> str:
@@ -60,8 +85,8 @@ class Examined:
         return record is not None and record.state in WAITING and bool(record.flags & Flag.QUEUED)
 
 
-def scan(cursor: int) -> Call[Keys]:
-    """Read the names of some keys."""
+def scan(cursor: int, *, part: int = 0, parts: int = 1) -> Call[Keys]:
+    """Read the names of some keys; where `parts` is more than 1, only of messages of one `part`."""
 
     def read(reply: Any) -> Keys:
         found: list[bytes] = reply[1]
@@ -69,11 +94,24 @@ def scan(cursor: int) -> Call[Keys]:
             int(reply[0]),
             tuple(_after(found, "message", _ID)),
             tuple(_after(found, "index", _DIGEST)),
+            tuple(_after(found, "idempotency", _DIGEST)),
             tuple(name.decode() for name in _after(found, "line")),
             tuple(name.decode() for name in _after(found, "account")),
         )
 
-    return Call("SCAN", [cursor, "MATCH", "sl:*", "COUNT", SCANNED], read)
+    pattern = b"sl:*" if parts == 1 else message_key(b"?" * (_ID - 1)) + _last_bytes(part, parts)
+    return Call("SCAN", [cursor, "MATCH", pattern, "COUNT", SCANNED], read)
+
+
+def part_of(message_id: bytes, parts: int) -> int:
+    """Return the part of the messages that an id belongs to, of `parts`: a power of 2, at most 16."""
+    return message_id[-1] * parts // 256 if message_id else 0
+
+
+def _last_bytes(part: int, parts: int) -> bytes:
+    """Return the pattern of the last bytes of a part's ids, which are random."""
+    first, size = part * 256 // parts, 256 // parts
+    return b"[" + bytes([first]) + b"-" + bytes([first + size - 1]) + b"]"
 
 
 def _after(found: list[bytes], kind: str, length: int | None = None) -> list[bytes]:
@@ -82,8 +120,15 @@ def _after(found: list[bytes], kind: str, length: int | None = None) -> list[byt
     return [rest for rest in rests if length is None or len(rest) == length]
 
 
-def examine(limits: Limits, message_ids: Sequence[bytes]) -> Call[list[Examined]]:
-    """Read messages; of a single one also its places in its line."""
+def keys_held() -> Call[int]:
+    """Read how many keys the server holds."""
+    return Call("DBSIZE", [], int)
+
+
+def examine(
+    limits: Limits, message_ids: Sequence[bytes], lines: Iterable[str] | None = None
+) -> Call[list[Examined]]:
+    """Read messages; where `lines` are given, also where their ids stand: in their own line and in those."""
 
     def read(reply: Any) -> list[Examined]:
         now = reply[0]
@@ -91,15 +136,66 @@ def examine(limits: Limits, message_ids: Sequence[bytes]) -> Call[list[Examined]
             Examined(
                 message_id,
                 now,
-                Record(raw) if raw else None,
-                lives_on,
-                int(float(timer)) if timer else None,
-                places if places >= 0 else None,
+                exists=bool(raw),
+                record=readable(raw) if raw else None,
+                lives_on=lives_on,
+                timer=int(float(timer)) if timer else None,
+                asked=bool(asked),
+                places=places if places >= 0 else None,
+                elsewhere=frozenset(name.decode() for name in others),
             )
-            for message_id, (raw, lives_on, timer, places) in zip(message_ids, reply[1:], strict=True)
+            for message_id, (raw, lives_on, timer, asked, places, others) in zip(
+                message_ids, reply[1:], strict=True
+            )
         ]
 
-    return Call(script("examine"), [limits.packed, *message_ids], read)
+    searched = b"" if lines is None else pack(sorted(lines))
+    return Call(script("examine"), [limits.packed, searched, *message_ids], read)
+
+
+def readable(raw: bytes) -> Record | None:
+    """Return the record in `raw`, or None where there is none that this release can read."""
+    try:
+        values = unpack(raw)
+        if not isinstance(values, list) or tuple(map(type, values[: len(_SHAPE)])) != _SHAPE:
+            return None
+        known = 0 <= values[_STATUS] < len(CODES) and 0 <= values[_LANE] < len(LANE_CODES)
+        for place in _SHOWN:
+            values[place].decode()
+        unpack_provider_id(values[_PROVIDER_ID])
+        return Record(raw) if known and _is_timeline(values[_TIMELINE]) else None
+    except _UNREADABLE:
+        return None
+
+
+def _is_timeline(raw: bytes) -> bool:
+    unpacker = msgpack.Unpacker(raw=True, max_buffer_size=len(raw) + 1)
+    unpacker.feed(raw)
+    values = list(unpacker)
+    texts = b"".join([*values[2::4], *values[3::4]])
+    texts.decode()
+    statuses, instants = values[::4], values[1::4]
+    numbers = all(type(value) is int for value in (*statuses, *instants))
+    return len(values) % 4 == 0 and numbers and all(0 <= status < len(CODES) for status in statuses)
+
+
+def records_there(message_ids: Sequence[bytes]) -> Call[int]:
+    """Read how many of the messages have a record."""
+    return Call("EXISTS", [message_key(each) for each in message_ids], int)
+
+
+def raw_records(message_ids: Sequence[bytes]) -> Call[list[bytes | None]]:
+    """Read the records of messages, as they are stored."""
+    return Call("MGET", [message_key(each) for each in message_ids], list)
+
+
+def announced(lane_code: int) -> Call[list[str]]:
+    """Read which lines of a lane are announced to the workers, as `lane code:route`."""
+    return Call(
+        "ZRANGE",
+        [f"{KEYS['ready']}{lane_code}", 0, -1],
+        lambda reply: [f"{lane_code}:{route.decode()}" for route in reply],
+    )
 
 
 def line_part(line: str, start: int, count: int) -> Call[list[bytes]]:
@@ -118,18 +214,71 @@ def line_length(line: str) -> Call[int]:
     return Call("LLEN", [KEYS["line"] + line], int)
 
 
+def line_name(line: str) -> str:
+    """Return a line's name for people."""
+    lane, _, route = line.partition(":")
+    return f"{lane_of(int(lane)).value} line of {route.replace(',', ' or ') or 'messages without a route'}"
+
+
 def timers(cursor: int) -> Call[tuple[int, list[bytes]]]:
     """Read the ids of some timers."""
+    return _members("timers", cursor)
+
+
+def questions(cursor: int) -> Call[tuple[int, list[bytes]]]:
+    """Read the ids of some messages that are held for their fate to be told."""
+    return _members("uncertain", cursor)
+
+
+def _members(key: str, cursor: int) -> Call[tuple[int, list[bytes]]]:
     return Call(
-        "ZSCAN",
-        [KEYS["timers"], cursor, "COUNT", SCANNED],
-        lambda reply: (int(reply[0]), list(reply[1][::2])),
+        "ZSCAN", [KEYS[key], cursor, "COUNT", SCANNED], lambda reply: (int(reply[0]), list(reply[1][::2]))
     )
 
 
 def indexed(digests: Sequence[bytes]) -> Call[list[bytes | None]]:
     """Read which messages the digests of provider ids point to."""
     return Call("MGET", [KEYS["index"].encode() + each for each in digests], list)
+
+
+def remembered(digests: Sequence[bytes]) -> Call[list[bytes | None]]:
+    """Read which messages the digests of idempotency keys point to: an id, and 8 bytes of content digest."""
+    return Call("MGET", [KEYS["idempotency"].encode() + each for each in digests], list)
+
+
+def index_digest(account: str, record: Record) -> bytes:
+    """Return the digest under which a record's provider id is found, if `account` carried it."""
+    return digest(account, unpack_provider_id(record.provider_id) or "")
+
+
+def index_digests(record: Record) -> frozenset[bytes]:
+    """Return every digest under which the index may name a record."""
+    if not record.provider_id:
+        return frozenset()
+    accounts = {record.account.decode(), *record.route.decode().split(",")}
+    return frozenset(index_digest(account, record) for account in accounts)
+
+
+def parked() -> Call[dict[bytes, bool]]:
+    """Read the digests of the parked receipts, and whether each can be read."""
+
+    def read(reply: Any) -> dict[bytes, bool]:
+        return {name: _is_receipt(raw) for name, raw in zip(reply[::2], reply[1::2], strict=True)}
+
+    return Call("HGETALL", [KEYS["parked"]], read)
+
+
+def _is_receipt(raw: bytes) -> bool:
+    try:
+        receipt = unpack(raw)
+    except _UNREADABLE:
+        return False
+    return isinstance(receipt, list) and len(receipt) > 2 and receipt[0] in CODES.values()  # noqa: PLR2004 - status, code, reason
+
+
+def parked_until() -> Call[list[bytes]]:
+    """Read the digests of the parked receipts that have an end."""
+    return Call("ZRANGE", [KEYS["parked_at"], 0, -1], list)
 
 
 def flying(account: str) -> Call[int]:
@@ -140,81 +289,3 @@ def flying(account: str) -> Call[int]:
 def sequence() -> Call[int]:
     """Read the number of the newest event: it rises with each change of a status."""
     return Call("HGET", [KEYS["meta"], "seq"], lambda reply: int(reply or 0))
-
-
-def line_name(line: str) -> str:
-    """Return a line's name for people."""
-    lane, _, route = line.partition(":")
-    return f"{lane_of(int(lane)).value} line of {route.replace(',', ' or ') or 'messages without a route'}"
-
-
-def is_indexed_rightly(found: Examined, index: bytes) -> bool:
-    """Return whether the index entry `index` is of an account and the provider id of the message."""
-    record = found.record
-    if record is None:
-        return True  # past its retention: the entry ends by itself
-    provider_id = unpack_provider_id(record.provider_id) or ""
-    accounts = {record.account.decode(), *record.route.decode().split(",")}
-    return any(digest(account, provider_id) == index for account in accounts)
-
-
-def faults(found: Examined) -> list[str]:
-    """Return what isn't so with one message."""
-    record = found.record
-    if record is None:
-        return [] if found.timer is None else ["has a timer, and no record"]
-    said = _overdue(found)
-    if record.state in WAITING:
-        return said + _waiting_faults(found, record)
-    if record.flags & Flag.QUEUED:
-        said.append("is marked as waiting in a line, and does not wait")
-    if record.state is Status.SENDING:
-        if found.timer is None:
-            said.append("is being sent without an end of its claim")
-        if found.lives_on != _FOR_EVER:
-            said.append("is being sent, and its record is about to vanish")
-        return said
-    held = record.state is Status.UNCERTAIN and found.lives_on == _FOR_EVER
-    return said + (_held_faults(found) if held else _settled_faults(found, record))
-
-
-def _overdue(found: Examined) -> list[str]:
-    if found.timer is None or found.timer > found.now - OVERDUE_MS:
-        return []
-    return ["is overdue: its timer has passed and nobody looked at it"]
-
-
-def _waiting_faults(found: Examined, record: Record) -> list[str]:
-    said = []
-    if found.timer is None:
-        said.append("waits, and no timer looks after it")
-    if found.lives_on != _FOR_EVER:
-        said.append("waits, and its record is about to vanish")
-    if found.is_queued:
-        if found.places == 0:
-            said.append("waits in a line, and does not stand there")
-        if record.due:
-            said.append("waits in a line and for its time at once")
-    elif found.places:
-        said.append("waits for its time, and stands in a line")
-    elif not record.due:
-        said.append("waits neither in a line nor for its time")
-    if (found.places or 0) > 1:
-        said.append("stands in its line more than once")
-    return said
-
-
-def _held_faults(found: Examined) -> list[str]:
-    return ["is uncertain without a deadline"] if found.timer is None else []
-
-
-def _settled_faults(found: Examined, record: Record) -> list[str]:
-    word = "final" if record.state in FINAL else record.state.value
-    said = []
-    if record.text:
-        said.append(f"is {word}, and its text is still held")
-    if found.lives_on == _FOR_EVER:
-        said.append(f"is {word}, and its record never ends")
-    if found.timer is not None:
-        said.append(f"is {word}, and has a timer")
-    return said

@@ -99,6 +99,8 @@ class AsyncLedger:
             reply = await self._send(call)
         except (TimeoutError, exceptions.RedisError, OSError) as error:
             raise explain(error, self.url) from error
+        except RuntimeError as error:  # how an event loop says that the transport was closed meanwhile
+            raise explain(exceptions.ConnectionError(type(error).__name__), self.url) from error
         return call.answer(reply, self._lineage)
 
     async def _send(self, call: "Call[T]") -> Any:

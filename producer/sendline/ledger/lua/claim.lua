@@ -16,7 +16,7 @@ local FULL_FOR_US, UNKNOWN_FOR_US = 20000, 5000000
 go_on_when_full()
 
 local took, reply = {}, {NOW_US, 0, 0}
-local accounts, examined = {}, 0
+local accounts, examined, met = {}, 0, {}
 
 if BEHIND then
   return close({NOW_US, -2, 0})
@@ -52,7 +52,7 @@ local function account_of(name)
       paused_until = tonumber(h[4] or 0), stopped = h[5], in_flight = tonumber(h[6] or 0),
       flying = tonumber(h[7] or 0),
     } or false
-    if a and a.tat > NOW_US + a.burst * a.interval then
+    if a and a.tat > NOW_US + (a.burst + 1) * a.interval then -- one token more may be owed to asking: see inquire.lua
       a.tat, a.spent = NOW_US + a.burst * a.interval, true -- the clock stepped back, or the limits changed
     end
     accounts[name] = a
@@ -131,7 +131,8 @@ local function take(line, a, n)
     examined = examined + #ids
     for _, id in ipairs(ids) do
       local r = load(id)
-      if r and is_waiting(r) and has(r, FLAG.QUEUED) then
+      if not met[id] and r and is_waiting(r) and has(r, FLAG.QUEUED) then
+        met[id] = true
         got = got + claim(id, r, a)
       end
     end

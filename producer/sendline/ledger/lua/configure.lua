@@ -5,6 +5,8 @@
 --           on_uncertain ('' for the lane's default), 1 if its provider can be asked what became of a message
 -- Returns 1. Accounts that the earlier directory named and this one does not, stop being claimed for.
 
+go_on_when_full()
+
 local before = redis.call('GET', K.directory)
 if before then
   for _, account in ipairs(cjson.decode(before).accounts) do

@@ -1,24 +1,43 @@
 -- Reads messages with all that belongs to them, each at one instant. Changes nothing.
 -- KEYS: none (see keys.py).
--- ARGV[2..] ids
--- Returns the time (ms), then for each id {record ('' if none), ms its key lives on (-1: for ever),
--- instant (ms) of its timer ('' if none), how often its id stands in the line of its record: 0, 1 or 2}.
--- The last is counted only where a single id is asked for, because it costs the length of the line; else -1.
+-- ARGV[2] packed array of lines (`lane code:route`) that are searched for each, besides its own; '': not even its own
+--     [3..] ids
+-- Returns the time (ms), then for each id {record ('' if none), ms its key lives on (-1: for ever), instant (ms) of
+-- its timer ('' if none), instant (ms) at which its provider is asked about it ('' if it isn't), how often its id
+-- stands in its own line: 0, 1 or 2 (-1: not searched), in which of the given lines else it stands ('': none)}.
+-- A search costs the length of the line.
 
+local searched = ARGV[2] ~= '' and cmsgpack.unpack(ARGV[2])
 local reply = {NOW}
-for place = 2, #ARGV do
+
+local function own_line(id)
+  local r = load(id)
+  return r and r[F.route] and r[F.lane] .. ':' .. r[F.route]
+end
+
+local function times(line, id)
+  return #redis.call('LPOS', K.line .. line, id, 'COUNT', 2)
+end
+
+for place = 3, #ARGV do
   local id = ARGV[place]
-  local raw = redis.call('GET', K.message .. id)
-  local places = -1
-  if raw and #ARGV == 2 then
-    local r = cmsgpack.unpack(raw)
-    places = #redis.call('LPOS', K.line .. r[F.lane] .. ':' .. r[F.route], id, 'COUNT', 2)
+  local own, others = -1, {}
+  if searched then
+    local line = own_line(id)
+    own = line and times(line, id) or 0
+    for _, other in ipairs(searched) do
+      if other ~= line and times(other, id) > 0 then
+        others[#others + 1] = other
+      end
+    end
   end
-  reply[place] = {
-    raw or '',
+  reply[#reply + 1] = {
+    redis.call('GET', K.message .. id) or '',
     redis.call('PTTL', K.message .. id),
     redis.call('ZSCORE', K.timers, id) or '',
-    places,
+    redis.call('ZSCORE', K.uncertain, id) or '',
+    own,
+    #others > 0 and others or '',
   }
 end
 return close(reply)

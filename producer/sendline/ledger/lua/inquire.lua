@@ -9,46 +9,57 @@ go_on_when_full()
 local LOOKED_AT = 100
 local NEXT_CALL = 1000 -- ms
 local LONGEST = 3600000 -- ms
+local SHARE = 10 -- of an account's rate at most one token in so many: sending goes on
+local LEFT_FOR = 60000 -- ms for which what this caller can't ask is left to one who can
 
 local free, served, reply = {}, {}, {}
 for place = 2, #ARGV do
   free[ARGV[place]] = true
 end
 
--- Takes a token of the account's rate, where it may call now.
-local function may_ask(name)
+-- Takes a token of the account's rate, a coming one where none is left. Returns 0, or after how many ms to look again.
+local function take_token(name)
   local key = K.account .. name
-  local h = redis.call('HMGET', key, 'interval', 'tat', 'paused_until', 'stopped')
-  local interval, tat = tonumber(h[1]), tonumber(h[2] or 0)
+  local h = redis.call('HMGET', key, 'interval', 'tat', 'paused_until', 'stopped', 'asked')
+  local interval, tat, asked = tonumber(h[1]), tonumber(h[2] or 0), tonumber(h[5] or 0)
   if not interval or h[4] or tonumber(h[3] or 0) > NOW then
-    return false
+    return FIRST_ASKED
   end
-  redis.call('HSET', key, 'tat', string.format('%.0f', math.max(tat, NOW_US) + interval))
-  return true
+  if asked <= NOW_US and NOW_US < asked + SHARE * interval then
+    return NEXT_CALL
+  end
+  redis.call('HSET', key, 'tat', string.format('%.0f', math.max(tat, NOW_US) + interval),
+    'asked', string.format('%.0f', NOW_US))
+  return 0
 end
 
-local function ask(id)
+local function ask(id, due)
   local r = load(id)
   if not r or r[F.status] ~= S.UNCERTAIN then
     return redis.call('ZREM', K.uncertain, id)
   end
   local name = r[F.account]
+  if free[name] then
+    free[name], served[name] = nil, take_token(name)
+    if served[name] == 0 then
+      local held_for = NOW - (r[F.created] + r[F.due] - DEADLINE)
+      redis.call('ZADD', K.uncertain, NOW + math.min(math.max(held_for, FIRST_ASKED), LONGEST), id)
+      reply[#reply + 1] = {id, cmsgpack.pack(r)}
+      return
+    end
+  end
   if served[name] then
-    return redis.call('ZADD', K.uncertain, NOW + NEXT_CALL, id) -- behind those of other accounts
+    redis.call('ZADD', K.uncertain, NOW + math.max(served[name], NEXT_CALL), id) -- behind those of other accounts
+  elseif NOW - due >= LEFT_FOR then
+    redis.call('ZADD', K.uncertain, NOW + FIRST_ASKED, id)
   end
-  if not free[name] or not may_ask(name) then
-    return redis.call('ZADD', K.uncertain, NOW + FIRST_ASKED, id) -- perhaps by another worker, or later
-  end
-  free[name], served[name] = nil, true
-  local held_for = NOW - (r[F.created] + r[F.due] - DEADLINE)
-  redis.call('ZADD', K.uncertain, NOW + math.min(math.max(held_for, FIRST_ASKED), LONGEST), id)
-  reply[#reply + 1] = {id, cmsgpack.pack(r)}
 end
 
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', K.uncertain, '-inf', NOW, 'LIMIT', 0, LOOKED_AT)) do
+local found = redis.call('ZRANGEBYSCORE', K.uncertain, '-inf', NOW, 'WITHSCORES', 'LIMIT', 0, LOOKED_AT)
+for place = 1, #found, 2 do
   if not next(free) then
     break
   end
-  ask(id)
+  ask(found[place], tonumber(found[place + 1]))
 end
 return close(reply)

@@ -14,8 +14,8 @@ local function park(digest, status, code, reason)
   if digest == '' or status < 0 then
     return 'unknown'
   end
-  local parked = redis.call('HGET', K.parked, digest)
-  if parked and (status == S.SENT or cmsgpack.unpack(parked)[1] == S.DELIVERED) then
+  local parked = decode(redis.call('HGET', K.parked, digest))
+  if parked and (status == S.SENT or parked[1] == S.DELIVERED) then
     return 'parked' -- nothing overrides a delivery, and `sent` says less than whatever is here
   end
   redis.call('HSET', K.parked, digest, cmsgpack.pack({status, code, reason}))

@@ -130,12 +130,14 @@ local function hold_heads()
       end
       for _, id in ipairs(ids) do
         local r = load(id)
-        job.place = job.place + 1
         if budget > 0 and r and is_waiting(r) and has(r, FLAG.QUEUED) and was_there(r) then
+          redis.call('LREM', key, 1, id)
           if expires_at(r) > job.till then
             budget = budget - 1 -- else it may have been dropped without taking anything of the rate
           end
           hold_back(id, r)
+        else
+          job.place = job.place + 1
         end
       end
       left = left - #ids

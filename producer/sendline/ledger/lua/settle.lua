@@ -69,7 +69,10 @@ local function remember(id, r, s)
     return false
   end
   if is_waiting(r) then
-    set(r, FLAG.QUEUED, false)
+    if has(r, FLAG.QUEUED) then
+      redis.call('LREM', K.line .. r[F.lane] .. ':' .. r[F.route], 1, id)
+      set(r, FLAG.QUEUED, false)
+    end
     r[F.due] = 0
     r[F.account] = s[13]
     r[F.attempts] = r[F.attempts] + 1
@@ -105,8 +108,8 @@ local function settle(s)
   if r[F.claim] ~= token and not remember(id, r, s) then
     return come_too_late(id, r, s)
   end
-  -- uncertain by a recovery, while its call went on: the outcome of that very claim decides
-  local held = r[F.status] == S.UNCERTAIN and target ~= S.UNCERTAIN
+  -- uncertain by a recovery, while its call went on: the outcome of that very claim decides, until it is final
+  local held = r[F.status] == S.UNCERTAIN and target ~= S.UNCERTAIN and r[F.created] + r[F.due] > NOW
   if r[F.status] ~= S.SENDING and not held then
     return learn(id, r, s) and 'learned' or 'again'
   end

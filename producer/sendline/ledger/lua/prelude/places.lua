@@ -49,6 +49,9 @@ local function give_back(id, r, target, counted, delay, code, reason)
     r[F.attempts] = r[F.attempts] - 1
   end
   if has(r, FLAG.CANCEL) then
+    if r[F.status] == S.UNCERTAIN then
+      move(id, r, S.RETRYING, code, reason)
+    end
     move(id, r, S.CANCELED, code, 'canceled before the provider accepted it')
     return finish(id, r)
   end
@@ -153,7 +156,9 @@ local function unpark(id, r, digest)
   if parked then
     redis.call('HDEL', K.parked, digest)
     redis.call('ZREM', K.parked_at, digest)
-    local receipt = cmsgpack.unpack(parked)
-    prove(id, r, receipt[1], receipt[2], receipt[3])
+    local receipt = decode(parked)
+    if receipt then
+      prove(id, r, receipt[1], receipt[2], receipt[3])
+    end
   end
 end

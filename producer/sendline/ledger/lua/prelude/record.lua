@@ -17,14 +17,18 @@ local AWAKE_MOST = 60000 -- ms; a longer promise was made before the clock stepp
 
 local deltas, flights, events, lines = {}, {}, {}, {}
 
--- A record that can't be read is passed over, so that it harms no other; `sendline audit` names it.
-local function load(id)
-  local raw = redis.call('GET', K.message .. id)
+-- What is packed in `raw`, or false where there is nothing or it can't be read.
+local function decode(raw)
   if not raw then
     return false
   end
-  local readable, r = pcall(cmsgpack.unpack, raw)
-  return readable and type(r) == 'table' and r
+  local readable, packed = pcall(cmsgpack.unpack, raw)
+  return readable and type(packed) == 'table' and packed
+end
+
+-- A record that can't be read is passed over, so that it harms no other; `sendline audit` names it.
+local function load(id)
+  return decode(redis.call('GET', K.message .. id))
 end
 
 -- Redis out of memory refuses a script whose first write needs some; after any other write it lets it go on.

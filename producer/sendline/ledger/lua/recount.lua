@@ -1,0 +1,20 @@
+-- Sets counts to what was found in the records, if nothing has moved since.
+-- KEYS: none (see keys.py).
+-- ARGV[2] number of the newest event while the records were read
+--     [3] packed array: name of a count, its number, the next name, ...
+--     [4] packed array: name of an account, its calls under way, the next name, ...
+-- Returns 1, or 0 where something has moved: then nothing changed.
+
+go_on_when_full()
+
+if BEHIND or SEQ ~= tonumber(ARGV[2]) then
+  return close(0)
+end
+local counts, flying = cmsgpack.unpack(ARGV[3]), cmsgpack.unpack(ARGV[4])
+for place = 1, #counts, 2 do
+  redis.call('HSET', K.counts, counts[place], counts[place + 1])
+end
+for place = 1, #flying, 2 do
+  redis.call('HSET', K.account .. flying[place], 'flying', flying[place + 1])
+end
+return close(1)

@@ -1,0 +1,133 @@
+-- Mends what is derived from one message's record, as it is at this instant. Never writes the record itself.
+-- That is where it stands, its timer, whether it is held as uncertain, and how long its record is kept.
+-- KEYS: none (see keys.py).
+-- ARGV[2] id  [3] lease (ms) of a claim whose end is lost  [4..] lines (`lane code:route`) where its id was seen
+-- Returns what it mended, in words: 'place', 'extra place', 'timer', 'lifetime', 'question'.
+
+go_on_when_full()
+
+local id, lease = ARGV[2], tonumber(ARGV[3])
+local mended = {}
+
+local function tell(word, changed)
+  if changed then
+    mended[#mended + 1] = word
+  end
+end
+
+-- Leaves its id in the line at most `kept` times, those nearest to the head.
+local function leave_in(line, kept)
+  local extra = #redis.call('LPOS', K.line .. line, id, 'COUNT', 0) - kept
+  if extra <= 0 then
+    return false
+  end
+  redis.call('LREM', K.line .. line, -extra, id)
+  if redis.call('EXISTS', K.line .. line) == 0 then
+    local lane, route = line:match('^(%d+):(.*)$')
+    redis.call('ZREM', K.ready .. lane, route)
+  end
+  return true
+end
+
+-- Takes its id out of every line where it was seen, but for its own.
+local function leave_others(own)
+  local changed = false
+  for place = 4, #ARGV do
+    if ARGV[place] ~= own then
+      changed = leave_in(ARGV[place], 0) or changed
+    end
+  end
+  return changed
+end
+
+-- Sets the timer, where it is missing or another instant than that. Two that have passed are as good as one.
+local function look_at(instant)
+  local timer = tonumber(redis.call('ZSCORE', K.timers, id) or nil)
+  if timer and (timer == instant or math.max(timer, instant) <= NOW) then
+    return false
+  end
+  redis.call('ZADD', K.timers, math.max(instant, NOW), id)
+  return true
+end
+
+local function keep_for_ever()
+  return redis.call('PERSIST', K.message .. id) == 1
+end
+
+local function forget(set)
+  return redis.call('ZREM', set, id) == 1
+end
+
+local function mend_waiting(r)
+  local own = r[F.lane] .. ':' .. r[F.route]
+  local queued = has(r, FLAG.QUEUED)
+  tell('lifetime', keep_for_ever())
+  tell('question', forget(K.uncertain))
+  tell('extra place', leave_others(own))
+  tell('extra place', leave_in(own, queued and 1 or 0))
+  if queued then
+    tell('timer', look_at(expires_at(r)))
+    if not redis.call('LPOS', K.line .. own, id) then
+      enqueue(id, r, false)
+      tell('place', true)
+    end
+  elseif r[F.due] ~= 0 or not redis.call('ZSCORE', K.timers, id) then
+    tell('timer', look_at(math.min(r[F.created] + r[F.due], expires_at(r))))
+  end
+end
+
+local function mend_sending()
+  tell('lifetime', keep_for_ever())
+  tell('question', forget(K.uncertain))
+  tell('timer', redis.call('ZADD', K.timers, 'NX', NOW + lease, id) == 1)
+end
+
+local function mend_held(r)
+  tell('lifetime', keep_for_ever())
+  tell('timer', look_at(r[F.created] + r[F.due]))
+  local asks = redis.call('HGET', K.account .. r[F.account], 'asks') == '1'
+  tell('question', redis.call('ZADD', K.uncertain, 'NX', asks and NOW + FIRST_ASKED or '+inf', id) == 1)
+end
+
+-- It is final, or `sent`: nobody looks at it any more, and it ends by itself.
+local function mend_settled(r)
+  tell('timer', forget(K.timers))
+  tell('question', forget(K.uncertain))
+  if redis.call('PTTL', K.message .. id) == -1 then
+    local deadline = r[F.status] == S.SENT and math.max(r[F.created] + r[F.due] - NOW, 0) or 0
+    tell('lifetime', redis.call('PEXPIRE', K.message .. id, deadline + RETENTION) == 1)
+  end
+end
+
+-- An uncertain message is final once the tick has seen its deadline pass: then it ends by itself.
+local function is_held(r)
+  local ends = redis.call('PTTL', K.message .. id) >= 0
+  return r[F.status] == S.UNCERTAIN and not (ends and (r[F.text] == '' or r[F.created] + r[F.due] <= NOW))
+end
+
+local function mend()
+  local r = load(id)
+  if not r then
+    if redis.call('EXISTS', K.message .. id) == 0 then
+      tell('timer', forget(K.timers))
+      tell('question', forget(K.uncertain))
+      tell('extra place', leave_others(''))
+    end
+  elseif is_waiting(r) then
+    mend_waiting(r)
+  elseif r[F.status] == S.SENDING then
+    mend_sending()
+  elseif is_held(r) then
+    mend_held(r)
+  else
+    mend_settled(r)
+  end
+end
+
+if not BEHIND then
+  mend()
+end
+if next(lines) then
+  rouse()
+end
+return close(mended)

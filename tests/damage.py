@@ -1,0 +1,311 @@
+"""A ledger with messages of every status, and every kind of damage that an audit must name."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sendline.contract import ids
+from sendline.contract.status import Status
+from sendline.ledger.keys import KEYS, account_key, line_key, message_key
+from sendline.ledger.record import FIELDS, digest, pack, unpack
+
+HOUR = 3600
+MAIN = line_key(1, "main")
+
+
+def furnish(world):
+    """Make a ledger with messages of every status; return their ids by what they are."""
+    world.configure("main", "spare")
+    made = {}
+    for name, target, fields in (
+        ("sent", Status.SENT, {"provider_id": "p-sent"}),
+        ("delivered", Status.SENT, {"provider_id": "p-delivered"}),
+        ("undelivered", Status.SENT, {"provider_id": "p-undelivered"}),
+        ("failed", Status.FAILED, {}),
+        ("retrying", Status.RETRYING, {"delay": 60}),
+        ("uncertain", Status.UNCERTAIN, {}),
+        ("handed_back", Status.CREATED, {"delay": -1, "counted": False}),
+    ):
+        made[name] = world.accept(on_uncertain="hold", key=f"key {name}")
+        claim = world.claim_one()
+        assert claim.message_id == made[name]
+        assert world.settle(claim, target, **fields) == "settled"
+    for name in ("delivered", "undelivered"):
+        assert world.receive(name, provider_id=f"p-{name}") == "applied"
+    made["sending"] = made.pop("handed_back")
+    assert world.claim_one().message_id == made["sending"]
+    made["expired"] = world.accept(delay=0, valid_for=1)
+    world.clock.advance(2)
+    world.tick()
+    made["canceled"] = world.accept()
+    world.cancel(made["canceled"])
+    made["scheduled"] = world.accept(delay=HOUR)
+    made["queued"] = world.accept()
+    made["second"] = world.accept("main,spare", lane="urgent")
+    assert world.receive("delivered", provider_id="p-unknown") == "parked"
+    world.raw.delete(KEYS["tick"])
+    return made
+
+
+def change(world, message_id, **fields):
+    """Write fields of a record behind the ledger's back."""
+    values = unpack(world.raw.get(message_key(message_id)))
+    for name, value in fields.items():
+        values[FIELDS.index(name)] = value
+    world.raw.set(message_key(message_id), pack(values), keepttl=True)
+
+
+def index_key(provider_id, account="main"):
+    return KEYS["index"].encode() + digest(account, provider_id)
+
+
+def count(world, **by):
+    for name, number in by.items():
+        world.raw.hincrby(KEYS["counts"], name, number)
+
+
+def move_to_line(world, message_id, lane, route):
+    world.raw.lrem(MAIN, 0, message_id)
+    world.raw.rpush(line_key(lane, route), message_id)
+    world.raw.zadd(f"{KEYS['ready']}{lane}", {route: world.clock.us})
+
+
+def set_timer(world, message_id, seconds):
+    world.raw.zadd(KEYS["timers"], {message_id: world.clock.ms + seconds * 1000})
+
+
+@dataclass(frozen=True)
+class Damage:
+    """One kind of damage: what does it, what the audit says, of which message."""
+
+    do: Any
+    says: str
+    concerned: Any = None
+    """A message of the house by its name, or an id."""
+    mendable: bool = True
+
+
+STRANGER = ids.new_id()
+
+DAMAGE = {
+    # Counts
+    "accepted too high": Damage(lambda w, m: count(w, accepted=1), "the statuses count"),
+    "accepted too low": Damage(lambda w, m: count(w, accepted=-3), "the statuses count"),
+    "counted as another": Damage(lambda w, m: count(w, created=-1, sent=1), "messages count as created"),
+    "a count negative": Damage(
+        lambda w, m: w.raw.hset(KEYS["counts"], "sent", -3), "the count of sent is -3"
+    ),
+    "counts gone": Damage(lambda w, m: w.raw.delete(KEYS["counts"]), "0 messages count as created"),
+    "flying too high": Damage(
+        lambda w, m: w.raw.hincrby(account_key("main"), "flying", 1), "counts 2 calls under way, and 1"
+    ),
+    "flying negative": Damage(
+        lambda w, m: w.raw.hset(account_key("spare"), "flying", -1), "account spare counts -1 calls"
+    ),
+    # Places
+    "gone from its line": Damage(
+        lambda w, m: w.raw.lrem(MAIN, 0, m["queued"]), "does not stand there", "queued"
+    ),
+    "its line gone": Damage(lambda w, m: w.raw.delete(MAIN), "does not stand there", "queued"),
+    "in another line only": Damage(
+        lambda w, m: move_to_line(w, m["queued"], 2, "main"), "does not stand there", "queued"
+    ),
+    "in another line": Damage(
+        lambda w, m: move_to_line(w, m["queued"], 2, "spare"), "a line that is not its own", "queued"
+    ),
+    "in another line too": Damage(
+        lambda w, m: w.raw.rpush(line_key(0, "main,spare"), m["queued"]),
+        "a line that is not its own",
+        "queued",
+    ),
+    "scheduled in another line": Damage(
+        lambda w, m: w.raw.rpush(line_key(0, "main,spare"), m["scheduled"]),
+        "a line that is not its own",
+        "scheduled",
+    ),
+    "twice in its line": Damage(lambda w, m: w.raw.rpush(MAIN, m["queued"]), "more than once", "queued"),
+    "thrice in its line": Damage(
+        lambda w, m: w.raw.lpush(MAIN, m["queued"], m["queued"]), "more than once", "queued"
+    ),
+    "scheduled in its line": Damage(
+        lambda w, m: w.raw.rpush(MAIN, m["scheduled"]),
+        "waits for its time, and stands in a line",
+        "scheduled",
+    ),
+    "a stranger in a line": Damage(
+        lambda w, m: w.raw.rpush(MAIN, STRANGER), "stands in a line, and has no record", STRANGER
+    ),
+    # Timers
+    "no timer": Damage(
+        lambda w, m: w.raw.zrem(KEYS["timers"], m["queued"]), "no timer looks after", "queued"
+    ),
+    "no timer of a schedule": Damage(
+        lambda w, m: w.raw.zrem(KEYS["timers"], m["scheduled"]), "no timer looks after", "scheduled"
+    ),
+    "timer too early": Damage(
+        lambda w, m: set_timer(w, m["scheduled"], 5), "at another instant than its record", "scheduled"
+    ),
+    "timer too late": Damage(
+        lambda w, m: set_timer(w, m["retrying"], 9999), "at another instant than its record", "retrying"
+    ),
+    "no lease": Damage(lambda w, m: w.raw.zrem(KEYS["timers"], m["sending"]), "without an end of", "sending"),
+    "no deadline": Damage(
+        lambda w, m: w.raw.zrem(KEYS["timers"], m["uncertain"]), "without a deadline", "uncertain"
+    ),
+    "overdue": Damage(lambda w, m: set_timer(w, m["retrying"], -11), "is overdue", "retrying"),
+    "a stranger's timer": Damage(
+        lambda w, m: set_timer(w, STRANGER, 5), "has a timer, and no record", STRANGER
+    ),
+    "no id in the timers": Damage(
+        lambda w, m: set_timer(w, b"garbage", 5), "has a timer, and no record", b"garbage"
+    ),
+    "timer of a final one": Damage(
+        lambda w, m: set_timer(w, m["canceled"], 5), "is final, and has a timer", "canceled"
+    ),
+    "timer of a sent one": Damage(
+        lambda w, m: set_timer(w, m["sent"], 5), "is sent, and has a timer", "sent"
+    ),
+    # How long records are kept
+    "a waiting one ends": Damage(
+        lambda w, m: w.raw.expire(message_key(m["queued"]), 99), "about to vanish", "queued"
+    ),
+    "one being sent ends": Damage(
+        lambda w, m: w.raw.expire(message_key(m["sending"]), 99), "about to vanish", "sending"
+    ),
+    "an uncertain one ends": Damage(
+        lambda w, m: w.raw.expire(message_key(m["uncertain"]), 99), "about to vanish", "uncertain"
+    ),
+    "a final one never ends": Damage(
+        lambda w, m: w.raw.persist(message_key(m["failed"])), "its record never ends", "failed"
+    ),
+    "a sent one never ends": Damage(
+        lambda w, m: w.raw.persist(message_key(m["sent"])), "its record never ends", "sent"
+    ),
+    # Those held as uncertain
+    "not held": Damage(
+        lambda w, m: w.raw.zrem(KEYS["uncertain"], m["uncertain"]), "is not among those held", "uncertain"
+    ),
+    "a sent one held": Damage(
+        lambda w, m: w.raw.zadd(KEYS["uncertain"], {m["sent"]: 1}), "is sent, and is held", "sent"
+    ),
+    "a waiting one held": Damage(
+        lambda w, m: w.raw.zadd(KEYS["uncertain"], {m["queued"]: 1}), "and is held as uncertain", "queued"
+    ),
+    "one being sent held": Damage(
+        lambda w, m: w.raw.zadd(KEYS["uncertain"], {m["sending"]: "inf"}),
+        "is being sent, and is held",
+        "sending",
+    ),
+    "a stranger held": Damage(
+        lambda w, m: w.raw.zadd(KEYS["uncertain"], {STRANGER: 1}), "held as uncertain, and has no", STRANGER
+    ),
+    # Lines as a whole
+    "not announced": Damage(
+        lambda w, m: w.raw.zrem(KEYS["ready"] + "0", "main,spare"),
+        "the urgent line of main or spare holds messages, and is not announced",
+    ),
+    "announced in vain": Damage(
+        lambda w, m: w.raw.zadd(KEYS["ready"] + "2", {"spare": 7}),
+        "the bulk line of spare is announced to the workers, and nothing stands in it",
+    ),
+    "no route announced": Damage(
+        lambda w, m: w.raw.zadd(KEYS["ready"] + "1", {"": 7}), "messages without a route is announced"
+    ),
+    "stuck": Damage(
+        lambda w, m: w.raw.set(KEYS["tick"], "somebody"), "may go since 60 s and does not", mendable=False
+    ),
+    # What points to messages
+    "an index entry of another": Damage(
+        lambda w, m: w.raw.set(index_key("p-sent"), m["delivered"]), "by another provider id", "delivered"
+    ),
+    "an index entry too many": Damage(
+        lambda w, m: w.raw.set(index_key("p-nobody"), m["queued"]), "by another provider id", "queued"
+    ),
+    "an index entry of a stranger": Damage(
+        lambda w, m: w.raw.set(index_key("p-nobody"), STRANGER), "names it, and it has no record", STRANGER
+    ),
+    "an index entry of garbage": Damage(
+        lambda w, m: w.raw.set(index_key("p-nobody"), b"garbage"),
+        "an index entry names no message",
+        b"garbage",
+    ),
+    "no index entry": Damage(lambda w, m: w.raw.delete(index_key("p-sent")), "is not in the index", "sent"),
+    "a key of a stranger": Damage(
+        lambda w, m: w.raw.set(KEYS["idempotency"].encode() + b"d" * 10, STRANGER + b"contents"),
+        "idempotency keys name messages that have no record",
+        mendable=False,
+    ),
+    "parked without an end": Damage(
+        lambda w, m: w.raw.delete(KEYS["parked_at"]), "parked receipts have no end, or can't be read"
+    ),
+    "an end of nothing parked": Damage(
+        lambda w, m: w.raw.zadd(KEYS["parked_at"], {b"d" * 10: 7}), "parked receipts have no end"
+    ),
+    "garbage parked": Damage(
+        lambda w, m: (
+            w.raw.hset(KEYS["parked"], b"d" * 10, b"\xc1"),
+            w.raw.zadd(KEYS["parked_at"], {b"d" * 10: 7}),
+        ),
+        "parked receipts have no end, or can't be read",
+    ),
+    # What nothing can be derived from
+    "record gone": Damage(
+        lambda w, m: w.raw.delete(message_key(m["queued"])),
+        "has a timer, and no record",
+        "queued",
+        mendable=False,
+    ),
+    "no msgpack": Damage(
+        lambda w, m: w.raw.set(message_key(m["queued"]), b"\xc1"), "can't be read", "queued", mendable=False
+    ),
+    "half a record": Damage(
+        lambda w, m: w.raw.setrange(message_key(m["sent"]), 1, b"\x00\x01"),
+        "can't be read",
+        "sent",
+        mendable=False,
+    ),
+    "a record too short": Damage(
+        lambda w, m: w.raw.set(message_key(m["sending"]), pack([1, 1, 1])),
+        "can't be read",
+        "sending",
+        mendable=False,
+    ),
+    "no array": Damage(
+        lambda w, m: w.raw.set(message_key(m["sending"]), b"\x07"), "can't be read", "sending", mendable=False
+    ),
+    "an unknown status": Damage(
+        lambda w, m: change(w, m["failed"], status=99), "can't be read", "failed", mendable=False
+    ),
+    "a text for a number": Damage(
+        lambda w, m: change(w, m["retrying"], due=b"soon"), "can't be read", "retrying", mendable=False
+    ),
+    "a torn timeline": Damage(
+        lambda w, m: change(w, m["uncertain"], timeline=b"\x00\x07\xa0"),
+        "can't be read",
+        "uncertain",
+        mendable=False,
+    ),
+    "no due": Damage(
+        lambda w, m: change(w, m["scheduled"], due=0), "neither in a line", "scheduled", mendable=False
+    ),
+    "a text held": Damage(
+        lambda w, m: change(w, m["delivered"], text=b"Hi"),
+        "is final, and its text",
+        "delivered",
+        mendable=False,
+    ),
+    "a text held of a sent one": Damage(
+        lambda w, m: change(w, m["sent"], text=b"Hi"), "is sent, and its text", "sent", mendable=False
+    ),
+    "a flag of a final one": Damage(
+        lambda w, m: change(w, m["failed"], flags=8), "does not wait", "failed", mendable=False
+    ),
+}
+
+
+def told_of(findings, damage, house):
+    """Return the findings that name this damage, with the message it concerns."""
+    concerned = house.get(damage.concerned, damage.concerned)
+    if concerned is None:
+        return [finding for finding in findings if damage.says in finding.what]
+    shown = ids.to_text(concerned) if len(concerned) == len(STRANGER) else concerned.hex()
+    return [finding for finding in findings if damage.says in finding.what and shown in finding.ids]

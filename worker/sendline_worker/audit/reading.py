@@ -1,0 +1,228 @@
+"""One pass of an audit over the whole ledger: in small steps, while all goes on.
+
+What it holds in memory is bounded: of a large ledger it reads one part of the messages after the other.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from sendline.contract.lane import LANE_CODES
+from sendline.contract.status import Status
+from sendline.ledger import audit, verbs
+from sendline.ledger.standing import clock
+from sendline_worker.audit.entries import Entries
+from sendline_worker.audit.message import faults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from sendline.ledger.call import Call
+    from sendline.ledger.connection import Ledger
+    from sendline.ledger.limits import Limits
+    from sendline_worker.audit.report import Entry
+
+STEP: Final = 200
+"""Messages read at once."""
+PART: Final = 250_000
+"""Keys of the server for which one part more is made."""
+PARTS: Final = (1, 2, 4, 8, 16)
+
+
+@dataclass(slots=True)
+class Pass:
+    """What one pass over the ledger saw."""
+
+    sequence: int
+    """The number of the newest event when it began."""
+    by_status: Counter[Status] = field(default_factory=Counter)
+    sending: Counter[str] = field(default_factory=Counter)
+    """Messages that are being sent, by account."""
+    unreadable: int = 0
+    lines: set[str] = field(default_factory=set)
+    standing: int = 0
+    """Ids in lines."""
+    queued: int = 0
+    """Those whose messages wait there."""
+    flying: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    suspects: dict[bytes, frozenset[str]] = field(default_factory=dict)
+    """Messages of which something looked wrong, and what."""
+    entries: "set[Entry]" = field(default_factory=set)
+    """Entries of the index that looked wrong."""
+    idempotency: set[bytes] = field(default_factory=set)
+    """Digests of idempotency keys whose message seemed not to be there."""
+    read: int = 0
+    """Entries and records read so far."""
+    still: bool = False
+    """Whether nothing moved meanwhile."""
+
+
+class Standing:
+    """Where ids stand in lines."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._names: list[str] = []
+        self._first: dict[bytes, int] = {}
+        self._more: dict[bytes, list[int]] = {}
+
+    def __len__(self) -> int:
+        """Return how many ids stand somewhere."""
+        return len(self._first)
+
+    def __iter__(self) -> "Iterator[bytes]":
+        """Iterate over the ids."""
+        return iter(self._first)
+
+    def add(self, line: str, message_ids: "Iterable[bytes]") -> None:
+        """Take in some ids of a line."""
+        if not self._names or self._names[-1] != line:
+            self._names.append(line)
+        number = len(self._names) - 1
+        for message_id in message_ids:
+            if message_id in self._first:
+                self._more.setdefault(message_id, []).append(number)
+            else:
+                self._first[message_id] = number
+
+    def lines_of(self, message_id: bytes) -> list[str]:
+        """Return the lines in which an id stands, each as often as it stands there."""
+        if message_id not in self._first:
+            return []
+        numbers = [self._first[message_id], *self._more.get(message_id, ())]
+        return [self._names[number] for number in numbers]
+
+    def locate(self, found: audit.Examined) -> audit.Examined:
+        """Return a message together with where it stands."""
+        lines = self.lines_of(found.message_id)
+        own = found.line if found.record else None
+        elsewhere = frozenset(line for line in lines if line != own)
+        return replace(found, places=min(lines.count(own or ""), 2) if own else 0, elsewhere=elsewhere)
+
+
+class Reader:
+    """Reads a ledger from end to end."""
+
+    def __init__(
+        self, ledger: "Ledger", limits: "Limits", progress: "Callable[[int], None] | None" = None
+    ) -> None:
+        """`progress` is told now and then how many entries and records were read so far."""
+        self._ledger = ledger
+        self._limits = limits
+        self._entries = Entries(ledger, limits)
+        self._progress = progress or (lambda _: None)
+
+    def read(self) -> Pass:
+        """Read all. Raises LedgerError."""
+        seen = Pass(self._ledger.run(audit.sequence()))
+        accounts = self._scan(seen)
+        seen.lines.update(self.lines_announced())
+        parts = self._parts()
+        for part in range(parts):
+            self._read_part(seen, part, parts)
+        self._read_dangling(seen, audit.timers)
+        self._read_dangling(seen, audit.questions)
+        seen.flying = {name: self._ledger.run(audit.flying(name)) for name in sorted(accounts)}
+        seen.counts = self._ledger.run(verbs.counts())
+        seen.still = self._ledger.run(audit.sequence()) == seen.sequence
+        return seen
+
+    def lines_announced(self) -> set[str]:
+        """Return the lines that are announced to the workers, and those of messages without a route."""
+        announced = [line for lane in LANE_CODES.values() for line in self._ledger.run(audit.announced(lane))]
+        return {*announced, *(f"{lane}:" for lane in LANE_CODES.values())}
+
+    def standing(self, lines: "Iterable[str]", wanted: "Callable[[bytes], bool]") -> Standing:
+        """Read where the ids that are `wanted` stand in `lines`."""
+        standing = Standing()
+        for line in sorted(lines):
+            start, full = 0, True
+            while full:  # a line that grows meanwhile is not run after
+                part = self._ledger.run(audit.line_part(line, start, audit.SCANNED))
+                standing.add(line, filter(wanted, part))
+                start += len(part)
+                full = len(part) == audit.SCANNED
+        return standing
+
+    def examine(self, message_ids: "Sequence[bytes]") -> "Iterator[list[audit.Examined]]":
+        """Read messages, STEP at once."""
+        for some in in_steps(message_ids, STEP):
+            yield self._ledger.run(audit.examine(self._limits, some))
+
+    def _parts(self) -> int:
+        keys = self._ledger.run(audit.keys_held())
+        return next((parts for parts in PARTS if keys <= parts * PART), PARTS[-1])
+
+    def _scan(self, seen: Pass) -> set[str]:
+        """Find lines and accounts, and look at what points to messages; return the accounts' names."""
+        now = self._ledger.run(clock()) // 1000
+        cursor, accounts = 0, set[str]()
+        while True:
+            keys = self._ledger.run(audit.scan(cursor))
+            accounts.update(keys.accounts)
+            seen.lines.update(keys.lines)
+            seen.entries |= self._entries.wrong(keys.index, now)
+            seen.idempotency |= self._entries.pointless(keys.idempotency, now)
+            self._tell(seen, len(keys.index) + len(keys.idempotency))
+            cursor = keys.cursor
+            if cursor == 0:
+                return accounts
+
+    def _read_part(self, seen: Pass, part: int, parts: int) -> None:
+        standing = self.standing(seen.lines, lambda each: audit.part_of(each, parts) == part)
+        seen.standing += len(standing)
+        known, cursor = set[bytes](), 0
+        while True:
+            keys = self._ledger.run(audit.scan(cursor, part=part, parts=parts))
+            fresh = [each for each in dict.fromkeys(keys.messages) if each not in known]
+            known.update(fresh)
+            self._note_all(seen, standing, fresh)
+            cursor = keys.cursor
+            if cursor == 0:
+                break
+        self._note_all(seen, standing, [each for each in standing if each not in known])
+
+    def _note_all(self, seen: Pass, standing: Standing, message_ids: "Sequence[bytes]") -> None:
+        for found in self.examine(message_ids):
+            for each in found:
+                self._note(seen, standing.locate(each))
+            seen.entries |= self._entries.missing(found)
+            self._tell(seen, len(found))
+
+    def _tell(self, seen: Pass, number: int) -> None:
+        seen.read += number
+        self._progress(seen.read)
+
+    def _note(self, seen: Pass, found: audit.Examined) -> None:
+        wrong = faults(found, self._limits)
+        if wrong:
+            seen.suspects[found.message_id] = wrong
+        record = found.record
+        if record is None:
+            seen.unreadable += found.exists
+            return
+        state = record.state
+        seen.by_status[state] += 1
+        if state is Status.SENDING:
+            seen.sending[record.account.decode()] += 1
+        seen.queued += found.is_queued and bool(found.places)
+
+    def _read_dangling(self, seen: Pass, read: "Callable[[int], Call[tuple[int, list[bytes]]]]") -> None:
+        """Look for ids in a sorted set that have no record."""
+        cursor = 0
+        while True:
+            cursor, members = self._ledger.run(read(cursor))
+            for some in in_steps(members, STEP):
+                if self._ledger.run(audit.records_there(some)) < len(some):
+                    for each in self._ledger.run(audit.examine(self._limits, some)):
+                        if not each.exists and (wrong := faults(each, self._limits)):
+                            seen.suspects[each.message_id] = seen.suspects.get(each.message_id, wrong) | wrong
+            if cursor == 0:
+                return
+
+
+def in_steps(items: "Sequence[bytes]", size: int) -> "Iterator[Sequence[bytes]]":
+    """Return the items, `size` at once."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
