@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from collections import Counter
 
 from sendline.contract import ids
@@ -10,7 +11,7 @@ from sendline.contract.draft import Draft
 from sendline.contract.lane import Lane, OnUncertain
 from sendline.contract.segments import measure
 from sendline.contract.status import Status
-from sendline.ledger import verbs, work
+from sendline.ledger import doubts, verbs, work
 from sendline.ledger.directory import Directory
 from sendline.ledger.keys import KEYS, account_key, line_key, message_key
 from sendline.ledger.limits import Limits
@@ -41,8 +42,8 @@ class Clock:
         return self.us // 1000
 
 
-def account_limits(name, rate=1000.0, burst=100, in_flight=None, on_uncertain=None):
-    return work.AccountLimits(name, rate, burst, in_flight, on_uncertain)
+def account_limits(name, rate=1000.0, burst=100, in_flight=None, on_uncertain=None, *, asks=False):
+    return work.AccountLimits(name, rate, burst, in_flight, on_uncertain, asks)
 
 
 def publish_accounts(ledger, *accounts, routes=(), wake=WAKE, **limits):
@@ -133,6 +134,14 @@ class World:
         self._numbers[by] = max(self._numbers[by], number)
         return self.ledger.run(work.sign_off(self.limits, by, number, horizon=horizon, unanswered=unanswered))
 
+    def decide(self, decision, *message_ids, reason="said so"):
+        """Decide about uncertain messages and return the ledger's word for each."""
+        return self.ledger.run(doubts.decide(self.limits, decision, message_ids, reason))
+
+    def inquire(self, *accounts):
+        """Return the ids of what `accounts` are asked about now."""
+        return [asked.message_id for asked in self.ledger.run(doubts.inquire(self.limits, accounts))]
+
     def receive(self, status, *, account="main", **fields):
         report = work.Reported(account, Status(status) if status else None, **fields)
         [word] = self.ledger.run(work.receive(self.limits, [report]))
@@ -177,6 +186,11 @@ class World:
 
     def timers(self):
         return {id_: int(at) for id_, at in self.raw.zrange(KEYS["timers"], 0, -1, withscores=True)}
+
+    def uncertain(self):
+        """The uncertain messages by the instant (ms) at which they are asked about; None: never."""
+        found = self.raw.zrange(KEYS["uncertain"], 0, -1, withscores=True)
+        return {id_: None if at == math.inf else int(at) for id_, at in found}
 
     def account(self, name="main"):
         found = self.raw.hgetall(account_key(name))

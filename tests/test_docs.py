@@ -269,19 +269,29 @@ def check_command(line: str) -> None:
     if name in PLANNED:
         return
     found = command(name)
+    _check_words(f"sendline {name}", found, rest)
+
+
+def _check_words(said: str, found: Any, rest: list[str]) -> None:
+    """Fail where the command `found`, reached by `said`, does not take `rest`; in a family its first name goes on."""
     options = {option: param for param in found.params for option in param.opts + param.secondary_opts}
+    members = getattr(found, "commands", {})
+    takes_more = any(param.param_type_name == "argument" for param in found.params)
     taken = iter(rest)
     for word in taken:
         if word == "--help":
             continue
         if word.startswith("--"):
             option, _, value = word.partition("=")
-            assert option in options, f"`sendline {name}` has no option {option}"
+            assert option in options, f"`{said}` has no option {option}"
             if not (options[option].is_flag or value):
-                assert next(taken, None) is not None, f"`sendline {name} {option}` needs a value"
+                assert next(taken, None) is not None, f"`{said} {option}` needs a value"
+        elif members:
+            assert word in members, f"`{said}` has no command {word}"
+            _check_words(f"{said} {word}", members[word], list(taken))
+            return
         else:
-            arguments_of_it = [param for param in found.params if param.param_type_name == "argument"]
-            assert arguments_of_it, f"`sendline {name}` takes no argument such as {word}"
+            assert takes_more, f"`{said}` takes no argument such as {word}"
 
 
 def shown_commands(text: str) -> Iterator[str]:
@@ -309,6 +319,14 @@ def test_a_command_that_does_not_exist_would_be_found():
     for wrong in ("sendline sned", "sendline send --too +1", "sendline worker main", "sendline send --to"):
         with pytest.raises(AssertionError):
             check_command(wrong)
+
+
+def test_commands_of_a_family_are_known_with_their_options():
+    for right in ("", " --older 1h --limit=5", " resend ID ID", " fail --all --error failover --yes"):
+        check_command(f"sendline uncertain{right}")
+    for wrong in ("reesnd ID", "ID", "resend --limit 5", "--all", "resend --reason", "fail ID --too"):
+        with pytest.raises(AssertionError):
+            check_command(f"sendline uncertain {wrong}")
 
 
 def test_every_command_of_make_that_is_shown_exists():

@@ -1,7 +1,9 @@
 """The ledger under random calls, repeated, late and out of order, against a small model of its promises."""
 
-from collections import Counter
-from dataclasses import dataclass, field
+import math
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field, replace
+from itertools import cycle
 
 import pytest
 from hypothesis import HealthCheck
@@ -9,102 +11,47 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
     precondition,
     rule,
     run_state_machine_as_test,
 )
 
-from ledger_world import Clock, World, account_limits
+from ledger_model import ACCOUNTS, DEADLINE, HANDED_BACK, LEASE, LIMITS, PAUSE, ROUTES, Model, Outcome
+from ledger_world import Clock, World
+from sendline import ErrorCode
 from sendline.contract import ids
 from sendline.contract.lane import LANE_CODES, Lane, OnUncertain
-from sendline.contract.status import EDGES, FINAL, WAITING, Cause, Status
+from sendline.contract.status import EDGES, FINAL, Status
+from sendline.ledger import work
 from sendline.ledger.connection import Ledger
-from sendline.ledger.keys import KEYS, line_key, message_key
-from sendline.ledger.limits import Limits
+from sendline.ledger.keys import KEYS, account_key, line_key, message_key
 from sendline.ledger.record import Flag, Record
 
-ACCOUNTS = {
-    "a": account_limits("a", rate=2, burst=2),
-    "b": account_limits("b", rate=50, burst=3, in_flight=2, on_uncertain="resend"),
-}
-ROUTES = ("a", "b", "a,b")
-LIMITS = Limits(deadline=500, retention=1000, max_attempts=3)
-LEASE = 90
-ALLOWED = {
-    proof: {(edge.source, edge.target) for edge in EDGES if proof or edge.cause is not Cause.PROOF}
-    for proof in (True, False)
-}
-
+MOVES = {(edge.source, edge.target) for edge in EDGES}
 NEWS = ["sent", "delivered", "undelivered"]
+FIRST_ASKED = 30_000
+"""Milliseconds after which a provider is first asked."""
+LONG_TIMELINE = 3000
+"""Bytes beyond which a timeline may have lost entries."""
 
 wishes = st.fixed_dictionaries(
     {
         "route": st.sampled_from(ROUTES),
         "lane": st.sampled_from(Lane),
-        "on_uncertain": st.sampled_from([None, *OnUncertain]),
+        "on_uncertain": st.sampled_from([None, OnUncertain.HOLD, *OnUncertain]),
         "delay": st.sampled_from([0, 0, 0, 1, 60]),
         "valid_for": st.sampled_from([30, 600, 86400]),
     }
 )
 pick = st.integers(0, 10**6)
+place = st.sampled_from([0, 1])
 
-
-@dataclass
-class Told:
-    """What the model knows of one message. Times in ms."""
-
-    id: bytes
-    route: str
-    lane: Lane
-    asked: OnUncertain | None
-    expires_at: int
-    timer: int | None
-    queued: bool = False
-    status: Status = Status.CREATED
-    attempts: int = 0
-    token: int = 0
-    account: str = ""
-    canceled: bool = False
-    retried: bool = False
-    provider_id: str | None = None
-
-    @property
-    def waits(self) -> bool:
-        return self.status in WAITING
-
-    @property
-    def resends(self) -> bool:
-        policy = ACCOUNTS[self.account].on_uncertain if self.account else None
-        asked = self.asked or policy or ("resend" if self.lane is Lane.URGENT else "hold")
-        return asked == "resend"
-
-
-@dataclass
-class State:
-    """What the model knows of one account. Times in ms, instants of claims in µs."""
-
-    stopped: bool = False
-    stopped_after: int = 0
-    paused_until: int = 0
-    claimed: list[int] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What an attempt comes to. Times in s."""
-
-    target: Status
-    delay: int
-    counted: bool
-    named: bool
-    effect: str
-
-    def names(self, target):
-        return self.named and self.target is target
-
-
-TARGETS = [Status(word) for word in ("sent", "sent", "retrying", "retrying", "uncertain", "failed")]
+TARGETS = [
+    Status(word)
+    for word in ("sent", "sent", "retrying", "retrying", "uncertain", "uncertain", "uncertain", "failed")
+]
 
 outcomes = st.builds(
     Outcome,
@@ -112,8 +59,32 @@ outcomes = st.builds(
     delay=st.sampled_from([-1, -1, 0, 3, 60]),
     counted=st.booleans(),
     named=st.booleans(),
-    effect=st.sampled_from(["", "", "", "open", "pause", "stop"]),
-) | st.just(Outcome(Status.CREATED, -1, counted=False, named=False, effect=""))
+    effect=st.sampled_from(["", "", "", "", "", "open", "pause", "stop"]),
+) | st.just(HANDED_BACK)
+outcomes_in_doubt = outcomes.map(lambda outcome: replace(outcome, target=Status.UNCERTAIN, effect=""))
+
+
+def one_of(what, which):
+    """Return one of `what`; the smallest `which` takes the first."""
+    return what[which % len(what)]
+
+
+@dataclass
+class Caller:
+    """One dispatcher, as it sees itself."""
+
+    name: str
+    number: int = 0
+    """Of its last claim or sign-off."""
+    last: list = field(default_factory=list)
+    """What its last claim took."""
+    unanswered: bool = False
+    """The answer to that claim never came."""
+    claims: list = field(default_factory=list)
+    """All that it knows to be its own."""
+    settle: int = 0
+    settled: list = field(default_factory=list)
+    """Its last settle: claim, outcome, and the provider's id."""
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -127,17 +98,15 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger = Ledger(self.url)  # what another one saw is not of this ledger
         self.world = World(self.ledger, self.raw, Clock(self.raw), LIMITS)
         self.world.configure(*ACCOUNTS.values())
-        self.messages: dict[bytes, Told] = {}
+        self.model = Model(self.world.clock)
+        self.messages = self.model.messages
         self.drafts = []
-        self.lines: dict[tuple[int, str], list[bytes]] = {}
-        self.accounts = {name: State() for name in ACCOUNTS}
-        self.claims = []
-        self.calls: dict[str, tuple[int, list]] = {}
-        self.index: dict[tuple[str, str], bytes] = {}
-        self.parked: dict[tuple[str, str], Status] = {}
+        self.callers = [Caller("d1"), Caller("d2")]
+        self.born = 2
         self.seq = 0
-        self.seen: dict[bytes, Status] = {}
-        self.in_doubt: set[bytes] = set()
+        self.seen = {}
+        self.told = defaultdict(list)
+        self.in_doubt = set()
 
     def teardown(self):
         self.ledger.close()
@@ -146,279 +115,229 @@ class LedgerMachine(RuleBasedStateMachine):
     def now(self):
         return self.world.clock.ms
 
-    # Calls
+    def held(self):
+        return [id_ for id_, told in self.messages.items() if told.status is Status.UNCERTAIN]
 
-    @rule(wishes=st.lists(wishes, min_size=1, max_size=6))
+    def attempted(self):
+        return [id_ for id_, told in self.messages.items() if told.account]
+
+    # What producers and people call
+
+    @initialize(
+        wishes=st.lists(wishes, min_size=6, max_size=12),
+        came_to=st.lists(outcomes, min_size=1, max_size=6),
+        doubted=st.lists(outcomes_in_doubt, min_size=1, max_size=3),
+        wait=st.sampled_from([0, 1, LEASE]),
+    )
+    def begin(self, wishes, came_to, doubted, wait):
+        """Begin with some messages in each state, so that every call has something to do."""
+        self.accept([wish | {"delay": 0} for wish in wishes])
+        self.claim(0, 4, 0, answered=True)
+        self.write(self.callers[0], zip(self.callers[0].last, [*doubted, *came_to], strict=False))
+        self.claim(1, 3, 0, answered=True)
+        self.tick(wait)
+        self.claim(0, 3, 0, answered=True)
+
+    @rule(wishes=st.lists(wishes, min_size=1, max_size=3))
     def accept(self, wishes):
         drafts = [self.world.draft(**wish) for wish in wishes]
         self.world.accept_drafts(*drafts)
         self.drafts += drafts
         for draft, wish in zip(drafts, wishes, strict=True):
-            expires_at = self.now + (wish["delay"] + wish["valid_for"]) * 1000
-            due = self.now + wish["delay"] * 1000
-            told = Told(
-                draft.id, wish["route"], draft.lane, draft.on_uncertain, expires_at, min(due, expires_at)
-            )
-            self.messages[draft.id] = told
-            if not wish["delay"]:
-                self.enter_line(told)
+            self.model.accept(draft, wish["route"], wish["delay"], wish["valid_for"])
 
-    @precondition(lambda self: self.drafts)
     @rule(which=pick)
     def accept_again(self, which):
-        self.world.accept_drafts(self.drafts[which % len(self.drafts)])
+        self.world.accept_drafts(one_of(self.drafts, which))
 
-    @rule(by=st.sampled_from(["d1", "d2"]), room=st.integers(0, 8), kept=st.integers(0, 2))
-    def claim(self, by, room, kept):
-        below = max(0, room - kept)
-        number = self.calls.get(by, (0, []))[0] + 1
-        claimed = self.world.claim(room, below, by=by, number=number, lease=LEASE)
+    @rule(which=pick)
+    def cancel(self, which):
+        message_id = one_of(list(self.messages), which)
+        assert self.world.cancel(message_id).status is self.model.cancel(message_id)
+
+    @rule(which=pick, decision=st.sampled_from(["resend", "fail"]))
+    def decide(self, which, decision):
+        message_id = one_of(list(self.messages), which)
+        assert self.world.decide(decision, message_id) == [self.model.decide(message_id, decision)]
+
+    @precondition(held)
+    @rule(which=pick, decision=st.sampled_from(["resend", "fail"]), times=st.sampled_from([1, 2]))
+    def decide_about_doubt(self, which, decision, times):
+        message_id = one_of(self.held(), which)
+        for _ in range(times):
+            assert self.world.decide(decision, message_id) == [self.model.decide(message_id, decision)]
+
+    # What dispatchers call
+
+    @rule(which=place, room=st.integers(1, 8), kept=st.integers(0, 2), answered=st.booleans())
+    def claim(self, which, room, kept, answered):
+        caller, below = self.callers[which], max(0, room - kept)
+        caller.number += 1
+        claimed = self.world.claim(room, below, by=caller.name, number=caller.number, lease=LEASE)
         assert not claimed.late
         self.take_expired()
         for claim in claimed.claims:
-            self.take(claim)
+            self.model.take(claim)
         urgent = sum(self.messages[claim.message_id].lane is Lane.URGENT for claim in claimed.claims)
         assert len(claimed.claims) <= room
         assert len(claimed.claims) - urgent <= max(0, min(below, room - urgent))
-        self.calls[by] = number, list(claimed.claims)
-        self.claims += claimed.claims
-        assert claimed.next_at is not None or not any(self.lines.values())
+        caller.last, caller.unanswered = list(claimed.claims), not answered
+        caller.claims += claimed.claims if answered else ()
+        assert claimed.next_at is not None or not any(self.model.lines.values())
 
-    @rule(room=st.integers(1, 8), wait=st.sampled_from([0, 0.02, 0.5, 2]))
-    def wait_and_claim(self, room, wait):
-        self.world.clock.advance(wait)
-        self.claim("d1", room, 0)
+    @rule(which=place, wait=st.sampled_from([0, 0.02, 0.5, 2, 6]), came_to=st.lists(outcomes, min_size=1))
+    def claim_and_settle(self, which, wait, came_to):
+        self.tick(wait)
+        self.claim(which, 8, 0, answered=True)
+        self.write(self.callers[which], zip(self.callers[which].last, cycle(came_to)))
 
     def take_expired(self):
-        for told, event in self.fresh_events():
-            if event.status is Status.EXPIRED:
-                assert told.waits
+        newest = {told.id: (told, event.status) for told, event in self.fresh_events()}
+        for told, status in newest.values():
+            if status in (Status.EXPIRED, Status.UNCERTAIN) and told.waits:
                 assert told.queued
                 assert told.expires_at <= self.now
-                self.finish(told, Status.EXPIRED)
+                self.model.give_up(told, Status.EXPIRED)
 
-    def take(self, claim):
-        told = self.messages[claim.message_id]
-        assert told.waits
-        assert self.line(told)[0] == told.id, "not the first of its line"
-        assert told.expires_at > self.now
-        assert claim.record.text == b"Hello"
-        self.line(told).pop(0)
-        assert claim.account == self.choice(told.route)
-        account = self.accounts[claim.account]
-        assert account.paused_until <= self.now
-        if account.stopped:
-            account.paused_until = self.now + LEASE * 1000
-        account.claimed.append(self.world.clock.us)
-        told.status, told.account, told.token = Status.SENDING, claim.account, claim.token
-        told.attempts, told.queued, told.timer = told.attempts + 1, False, self.now + LEASE * 1000
-
-    def choice(self, route):
-        for name in route.split(","):
-            if not self.accounts[name].stopped or self.accounts[name].paused_until <= self.now:
-                return name
-        return None
-
-    @precondition(lambda self: self.calls)
-    @rule(which=pick)
+    @rule(which=place)
     def claim_again(self, which):
-        by = sorted(self.calls)[which % len(self.calls)]
-        number, claims = self.calls[by]
-        again = self.world.claim(4, number=number, by=by, lease=LEASE)
-        mine = [
-            c for c in claims if (told := self.messages[c.message_id]).token == c.token and self.sends(told)
-        ]
-        assert [(c.message_id, c.token) for c in again.claims] == [(c.message_id, c.token) for c in mine]
+        caller = self.callers[which]
+        if caller.number:
+            again = self.world.claim(4, number=caller.number, by=caller.name, lease=LEASE)
+            mine = [claim for claim in caller.last if self.model.is_under_way(claim)]
+            assert [(c.message_id, c.token) for c in again.claims] == [(c.message_id, c.token) for c in mine]
+            if caller.unanswered:
+                caller.claims += again.claims
+                caller.unanswered = False
 
-    @precondition(lambda self: self.calls)
-    @rule(which=pick)
-    def claim_late(self, which):
-        by = sorted(self.calls)[which % len(self.calls)]
-        assert self.world.claim(4, number=self.calls[by][0] - 1, by=by).late
+    @rule(which=place, times=st.sampled_from([1, 2]))
+    def sign_off(self, which, times):
+        caller = self.callers[which]
+        unanswered = caller.number if caller.unanswered else 0
+        caller.number += 1
+        for _ in range(times):
+            self.world.sign_off(by=caller.name, number=caller.number, unanswered=unanswered)
+        if caller.unanswered:
+            self.model.hand_back(caller.last)
+        caller.last, caller.unanswered = [], False
 
-    @precondition(lambda self: self.claims)
-    @rule(which=pick, among=st.sampled_from([3, 10**6]), outcome=outcomes)
-    def settle(self, which, among, outcome):
-        claim = self.claims[-1 - which % min(among, len(self.claims))]
-        provider_id = f"p{claim.token}" if outcome.names(Status.SENT) else None
-        word = self.world.settle(
-            *(claim, outcome.target),
-            delay=outcome.delay,
-            counted=outcome.counted,
-            provider_id=provider_id,
-            effect=outcome.effect,
-            pause=5,
-        )
-        assert word == self.settled(claim, outcome, provider_id)
+    @rule(which=place, back=st.integers(1, 3))
+    def claim_and_sign_off_late(self, which, back):
+        caller = self.callers[which]
+        late = caller.number - back
+        if late > 0:
+            assert self.world.claim(4, by=caller.name, number=late).late
+            assert not self.world.sign_off(by=caller.name, number=late, unanswered=caller.number)
 
-    def settled(self, claim, outcome, provider_id):
-        told = self.messages[claim.message_id]
-        if told.token != claim.token and (told.token or not told.attempts):
-            return "dead"
-        if not self.sends(told):
-            if provider_id and told.provider_id is None:
-                self.learn(told, provider_id, claim.account)
-                return "learned"
-            return "again" if told.token else "dead"
-        self.affect(self.accounts[claim.account], claim.token, outcome.effect)
-        if outcome.target in WAITING:
-            self.give_back(told, outcome)
-        elif outcome.target is Status.UNCERTAIN:
-            self.doubt(told, max(outcome.delay, 0))
-        elif outcome.target is Status.SENT:
-            self.entrust(told)
-            if provider_id:
-                self.learn(told, provider_id, claim.account)
-        else:
-            self.finish(told, outcome.target)
-        return "settled"
+    @rule(which=place)
+    def crash(self, which):
+        """Nothing more comes of its claims; another one starts, under a name of its own."""
+        self.born += 1
+        self.callers[which] = Caller(f"d{self.born}")
 
-    def affect(self, account, token, effect):
-        if effect == "open" and account.stopped and token > account.stopped_after:
-            account.stopped, account.paused_until = False, 0
-        elif effect in ("pause", "stop"):
-            account.paused_until = max(account.paused_until, self.now + 5000)
-            account.stopped = account.stopped or effect == "stop"
-        if effect == "stop":
-            account.stopped_after = max(claim.token for claim in self.claims)
+    @rule(which=place, chosen=st.lists(st.tuples(pick, outcomes), min_size=1, max_size=3))
+    def settle(self, which, chosen):
+        caller = self.callers[which]
+        if not caller.claims:
+            self.claim(which, 4, 0, answered=True)
+        mine = caller.claims[::-1]
+        batch = {
+            mine[number % len(mine)].token: (mine[number % len(mine)], o) for number, o in chosen if mine
+        }
+        self.write(caller, batch.values())
 
-    def give_back(self, told, outcome):
-        told.attempts -= not outcome.counted
-        if told.canceled:
-            self.finish(told, Status.CANCELED)
-            return
-        told.status = Status.RETRYING if told.retried else outcome.target
-        told.retried = told.status is Status.RETRYING
-        if outcome.delay < 0:
-            self.enter_line(told, at=0)
-            account = self.accounts[told.account]
-            if outcome.target is Status.CREATED and account.stopped:
-                account.paused_until = 0
-        else:
-            told.timer = min(self.now + outcome.delay * 1000, told.expires_at)
+    @precondition(held)
+    @rule(which=pick, came_to=outcomes)
+    def settle_what_is_held(self, which, came_to):
+        """Its claim was held while its call went on, or was judged, and its outcome comes after all."""
+        held = set(self.held())
+        late = [(each, claim) for each in self.callers for claim in each.claims if claim.message_id in held]
+        if late:
+            caller, claim = one_of(late, which)
+            self.write(caller, [(claim, came_to)])
 
-    def doubt(self, told, delay):
-        if told.canceled or not told.resends or told.attempts >= LIMITS.max_attempts:
-            told.status, told.timer = Status.UNCERTAIN, self.now + LIMITS.deadline * 1000
-        else:
-            told.status, told.timer = Status.RETRYING, min(self.now + delay * 1000, told.expires_at)
-            told.retried, told.route = True, told.account
+    def write(self, caller, came_to):
+        caller.settle += 1
+        caller.settled = [(claim, o, f"p{claim.token}" if o.names else None) for claim, o in came_to]
+        self.write_again(caller, repeated=False)
 
-    @precondition(lambda self: self.messages)
-    @rule(which=pick, status=st.sampled_from([None, *NEWS]), right=st.booleans())
-    def receive_by_token(self, which, status, right):
-        told = list(self.messages.values())[which % len(self.messages)]
+    def write_again(self, caller, *, repeated):
+        settlements = [settlement(*each) for each in caller.settled]
+        words = self.world.settle_many(settlements, by=caller.name, number=caller.settle)
+        assert words == [self.model.settle(*each, repeated=repeated) for each in caller.settled]
+
+    @precondition(lambda self: self.callers[0].settled or self.callers[1].settled)
+    @rule(which=place)
+    def settle_again(self, which):
+        caller = self.callers[which] if self.callers[which].settled else self.callers[not which]
+        self.write_again(caller, repeated=True)
+
+    @rule(which=place, back=st.integers(1, 3), came_to=outcomes)
+    def settle_late(self, which, back, came_to):
+        caller = self.callers[which]
+        if caller.settle >= back:
+            late = [settlement(claim, came_to, None) for claim in caller.claims]
+            words = self.world.settle_many(late, by=caller.name, number=caller.settle - back)
+            assert words == ["late"] * len(late)
+
+    # What providers tell, asked or not
+
+    @precondition(attempted)
+    @rule(which=pick, status=st.sampled_from([None, *NEWS]), right=st.booleans(), named=st.booleans())
+    def receive_by_token(self, which, status, right, named):
+        told = self.messages[one_of(self.attempted(), which)]
         account = told.account if right else "another"
-        provider_id = f"t{which % 5}-{told.token}"
+        provider_id = f"t{which % 5}-{told.token}" if named else None
         word = self.world.receive(status, account=account, message_id=told.id, provider_id=provider_id)
-        if not right:
-            assert word == "foreign"
-            return
-        learns = told.attempts > 0 and told.provider_id is None
-        if learns:
-            told.provider_id = provider_id
-            self.index[account, provider_id] = told.id
-        assert word == ("applied" if self.prove(told, status) else "unchanged")
-        if learns:
-            self.unpark(told, provider_id, account)
+        key = (account, provider_id) if named else None
+        assert word == (self.model.receive(told.id, status, key) if right else "foreign")
 
-    @precondition(lambda self: self.claims)
-    @rule(which=pick, status=st.sampled_from(NEWS))
-    def receive_by_provider_id(self, which, status):
-        claim = self.claims[which % len(self.claims)]
-        key = claim.account, f"p{claim.token}"
-        word = self.world.receive(status, account=claim.account, provider_id=key[1])
-        if key in self.index:
-            told = self.messages[self.index[key]]
-            if told.account != claim.account:
-                assert word == "foreign"
-            else:
-                assert word == ("applied" if self.prove(told, status) else "unchanged")
-        else:
+    @precondition(lambda self: self.model.newest_token)
+    @rule(which=pick, status=st.sampled_from(NEWS), account=st.sampled_from(sorted(ACCOUNTS)))
+    def receive_by_provider_id(self, which, status, account):
+        key = account, f"p{self.model.newest_token - which % self.model.newest_token}"
+        word = self.world.receive(status, account=account, provider_id=key[1])
+        if key not in self.model.index:
             assert word == "parked"
-            kept = self.parked.get(key)
-            if kept is None or (kept != Status.DELIVERED and status != Status.SENT):
-                self.parked[key] = Status(status)
-
-    @precondition(lambda self: self.messages)
-    @rule(which=pick)
-    def cancel(self, which):
-        told = list(self.messages.values())[which % len(self.messages)]
-        message = self.world.cancel(told.id)
-        if told.waits:
-            self.finish(told, Status.CANCELED)
-        elif self.sends(told):
-            told.canceled = True
-        assert message.status is told.status
-
-    @rule()
-    def tick(self):
-        self.world.tick()
-        due = sorted((told.timer, told.id) for told in self.messages.values() if told.timer is not None)
-        for timer, id_ in due:
-            if timer <= self.now:
-                self.look(self.messages[id_])
-
-    def look(self, told):
-        if self.sends(told):
-            told.token = 0
-            self.doubt(told, 0)
-        elif told.status is Status.UNCERTAIN:
-            told.timer = None
-        elif told.expires_at <= self.now:
-            self.finish(told, Status.EXPIRED)
+            self.model.park(status, key)
+        elif self.messages[self.model.index[key]].account != account:
+            assert word == "foreign"
         else:
-            self.enter_line(told)
+            assert word == self.model.receive(self.model.index[key], status, None)
 
-    @rule(by=st.sampled_from([0.001, 0.02, 0.5, 1, 5, 31, 91, 501]))
+    @precondition(held)
+    @rule(
+        names=st.sets(st.sampled_from(sorted(ACCOUNTS)), min_size=1), wait=st.sampled_from([0, 31, 31, 400])
+    )
+    def inquire(self, names, wait):
+        self.world.clock.advance(wait)
+        before = self.world.uncertain()
+        asked = self.world.inquire(*names)
+        after = self.world.uncertain()
+        assert len({self.messages[id_].account for id_ in asked}) == len(asked)
+        for told in map(self.messages.get, asked):
+            account = self.model.accounts[told.account]
+            assert told.is_held
+            assert told.account in names
+            assert before[told.id] is not None
+            assert before[told.id] <= self.now
+            assert not account.stopped
+            assert account.paused_until <= self.now
+            held_for = self.now - (told.timer - DEADLINE)
+            assert held_for >= FIRST_ASKED
+            assert after[told.id] == self.now + held_for
+            account.asked.append(self.world.clock.us)
+        assert all(at is None or at >= before[id_] for id_, at in after.items())
+
+    @rule(wait=st.sampled_from([0, 0, 3, 60, LEASE]))
+    def tick(self, wait):
+        self.world.clock.advance(wait)
+        self.world.tick()
+        self.model.tick()
+
+    @rule(by=st.sampled_from([0.001, 0.02, 0.5, 1, 1, 5, 5, 31, 91, 501]))
     def time_passes(self, by):
         self.world.clock.advance(by)
-
-    # What the calls do, as the model sees it
-
-    def line(self, told):
-        return self.lines.setdefault((LANE_CODES[told.lane], told.route), [])
-
-    def sends(self, told):
-        return told.status is Status.SENDING
-
-    def finish(self, told, status):
-        told.status, told.timer = status, None
-        self.leave_line(told)
-
-    def enter_line(self, told, at=None):
-        line = self.line(told)
-        line.insert(len(line) if at is None else at, told.id)
-        told.queued, told.timer = True, told.expires_at
-
-    def leave_line(self, told):
-        if told.queued:
-            told.queued = False
-            self.line(told).remove(told.id)
-
-    def entrust(self, told):
-        told.status, told.timer = Status.SENT, None
-        self.leave_line(told)
-
-    def prove(self, told, status):
-        if status is None or (told.status, Status(status)) not in ALLOWED[told.attempts > 0]:
-            return False
-        if status == Status.SENT:
-            self.entrust(told)
-        else:
-            self.finish(told, Status(status))
-        return True
-
-    def learn(self, told, provider_id, account):
-        if told.provider_id is None:
-            told.provider_id = provider_id
-            self.index[account, provider_id] = told.id
-        self.unpark(told, provider_id, account)
-
-    def unpark(self, told, provider_id, account):
-        status = self.parked.pop((account, provider_id), None)
-        if status:
-            self.prove(told, status)
 
     # What must be true after every call
 
@@ -431,11 +350,15 @@ class LedgerMachine(RuleBasedStateMachine):
         for told, event in self.fresh_events():
             assert event.seq == self.seq + 1
             before = self.seen.get(told.id)
-            assert (before, event.status) in {(e.source, e.target) for e in EDGES}
+            assert (before, event.status) in MOVES
             if not told.resends and event.status in (Status.UNCERTAIN, Status.SENT):
                 self.in_doubt.add(told.id)
+            elif told.id in self.model.may_go_again:
+                self.in_doubt.discard(told.id)
             assert not (event.status is Status.SENDING and told.id in self.in_doubt), "sent twice under hold"
             self.seen[told.id], self.seq = event.status, event.seq
+            self.told[told.id].append(event.status)
+        self.model.may_go_again.clear()
         assert self.seen == {told.id: told.status for told in self.messages.values()}
 
     @invariant()
@@ -444,73 +367,111 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.world.counts() == counted
 
     @invariant()
-    def every_timer_is_where_the_model_has_it(self):
-        assert self.world.timers() == {t.id: t.timer for t in self.messages.values() if t.timer is not None}
-        for told in self.messages.values():
-            idle = told.status in FINAL or told.status is Status.SENT
-            assert not (idle and told.timer is not None)
-            assert idle or told.timer is not None or told.status is Status.UNCERTAIN
-
-    @invariant()
-    def everything_that_waits_is_in_exactly_one_place(self):
+    def everything_stands_in_its_place_and_nowhere_else(self):
         places = [(lane, route) for lane in LANE_CODES.values() for route in ROUTES]
         with self.raw.pipeline(transaction=False) as pipeline:
-            for lane, route in places:
-                pipeline.lrange(line_key(lane, route), 0, -1)
+            pipeline.zrange(KEYS["timers"], 0, -1, withscores=True)
+            pipeline.zrange(KEYS["uncertain"], 0, -1, withscores=True)
             for lane in LANE_CODES.values():
                 pipeline.zrange(KEYS["ready"] + str(lane), 0, -1)
-            found = pipeline.execute()
-        ready = found[len(places) :]
-        for (lane, route), line in zip(places, found, strict=False):
+            for lane, route in places:
+                pipeline.lrange(line_key(lane, route), 0, -1)
+            timers, uncertain, *ready_and_lines = pipeline.execute()
+        ready, lines = ready_and_lines[: len(LANE_CODES)], ready_and_lines[len(LANE_CODES) :]
+        self.check_timers(dict(timers))
+        self.check_uncertain(dict(uncertain))
+        for (lane, route), line in zip(places, lines, strict=True):
             alive = [id_ for id_ in line if self.messages[id_].waits and self.messages[id_].queued]
-            assert alive == self.lines.get((lane, route), [])
+            assert alive == self.model.lines.get((lane, route), [])
             assert not alive or route.encode() in ready[lane], "work that no claim would find"
-        queued = [id_ for line in self.lines.values() for id_ in line]
+        queued = [id_ for line in self.model.lines.values() for id_ in line]
         assert len(queued) == len(set(queued))
         for told in self.messages.values():
             assert told.queued == (told.id in queued)
             assert not told.queued or told.waits
 
+    def check_timers(self, timers):
+        assert timers == {t.id: t.timer for t in self.messages.values() if t.timer is not None}
+        for told in self.messages.values():
+            idle = told.status in FINAL or told.status is Status.SENT
+            assert not (idle and told.timer is not None)
+            assert idle or told.timer is not None or told.status is Status.UNCERTAIN
+
+    def check_uncertain(self, uncertain):
+        """Those about which providers may be asked: uncertain, not final, and of an account that can be."""
+        assert set(uncertain) == {told.id for told in self.messages.values() if told.is_held}
+        for id_, at in uncertain.items():
+            assert (at < math.inf) == ACCOUNTS[self.messages[id_].account].asks
+
     @invariant()
     def every_record_is_what_the_model_says(self):
         with self.raw.pipeline(transaction=False) as pipeline:
+            pipeline.hget(KEYS["meta"], "dead")
+            for name in ACCOUNTS:
+                pipeline.hget(account_key(name), "flying")
             for id_ in self.messages:
                 pipeline.get(message_key(id_)).pttl(message_key(id_))
-            found = pipeline.execute()
+            dead, *found = pipeline.execute()
+        assert int(dead or 0) == self.model.dead
+        self.check_flying(found[: len(ACCOUNTS)])
+        found = found[len(ACCOUNTS) :]
         for told, raw, ttl in zip(self.messages.values(), found[::2], found[1::2], strict=True):
-            record = Record(raw)
-            assert (record.state, record.attempts) == (told.status, told.attempts)
-            assert record.account.decode() == told.account
-            assert bool(record.flags & Flag.QUEUED) == told.queued
-            over = told.timer is None
-            assert (record.text == b"") == over
-            assert (ttl > 0) == over
-            assert record.message(told.id).provider_id == told.provider_id
+            self.check_record(told, Record(raw), ttl)
 
-    @invariant()
-    def the_flying_are_those_being_sent_and_never_too_many(self):
-        for name, limits in ACCOUNTS.items():
-            flying = sum(self.sends(told) and told.account == name for told in self.messages.values())
-            assert self.world.flying(name) == flying
-            assert flying <= (limits.in_flight or flying)
+    def check_flying(self, found):
+        """Those being sent are counted, and never too many."""
+        for (name, limits), flying in zip(ACCOUNTS.items(), found, strict=True):
+            assert int(flying or 0) == sum(t.sends and t.account == name for t in self.messages.values())
+            assert int(flying or 0) <= (limits.in_flight or math.inf)
+
+    def check_record(self, told, record, ttl):
+        assert (record.state, record.attempts) == (told.status, told.attempts)
+        assert (record.account.decode(), record.claim) == (told.account, told.token)
+        assert bool(record.flags & Flag.QUEUED) == told.queued
+        over = told.timer is None
+        assert (record.text == b"") == over
+        assert (ttl > 0) == over
+        message = record.message(told.id)
+        assert message.provider_id == told.provider_id
+        if len(record.timeline) < LONG_TIMELINE:
+            moves = [entry.status for entry in message.timeline if entry.code != ErrorCode.LATE]
+            assert moves == self.told[told.id]
+            assert len(message.timeline) == len(moves) + told.late
 
     @invariant()
     def no_account_is_ever_over_its_rate(self):
         for name, limits in ACCOUNTS.items():
-            interval = 1_000_000 / limits.rate
-            claimed = self.accounts[name].claimed
-            for first, at in enumerate(claimed):
-                assert len(claimed) - first <= limits.burst + (self.world.clock.us - at) / interval
+            account, interval = self.model.accounts[name], 1_000_000 / limits.rate
+            for called, burst in (
+                (account.claimed, limits.burst),
+                (sorted(account.claimed + account.asked), limits.burst + 1),
+            ):
+                for first, at in enumerate(called):
+                    assert len(called) - first <= burst + (self.world.clock.us - at) / interval
 
 
+def settlement(claim, outcome, provider_id):
+    """Return what a dispatcher writes of an attempt."""
+    return work.Settlement(
+        *(claim.message_id, claim.token, claim.account, outcome.target),
+        counted=outcome.counted,
+        delay=outcome.delay,
+        deadline=3600 if outcome.target is Status.SENT else 0,
+        provider_id=provider_id,
+        effect=outcome.effect,
+        pause=PAUSE,
+    )
+
+
+@pytest.mark.timeout(600)  # shrinking a failure takes minutes
 @pytest.mark.usefixtures("clock")
 def test_random_calls_keep_every_promise(redis_url, raw):
     machine = type("Machine", (LedgerMachine,), {"url": redis_url, "raw": raw})
     run_state_machine_as_test(
         machine,
         settings=hypothesis_settings(
-            max_examples=40,
-            stateful_step_count=50,
+            max_examples=130,
+            stateful_step_count=40,
             deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),

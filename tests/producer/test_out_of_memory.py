@@ -4,7 +4,6 @@ import pytest
 import redis
 
 from sendline import LedgerRefused, Status
-from sendline.ledger import work
 
 
 @pytest.fixture

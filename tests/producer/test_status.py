@@ -20,7 +20,9 @@ sending retrying uncertain failed expired canceled suppressed > sent delivered u
 sent > delivered undelivered
 undelivered > delivered
 """
-"""Section 3 of the design, and what a recovery holds. `sent` and `undelivered` don't go back to `sent`: that would be no news."""
+"""Section 3 of the design, and what is held though it waits: it may have been sent earlier.
+
+`sent` and `undelivered` don't go back to `sent`: that would be no news."""
 
 
 def promised():
@@ -81,6 +83,7 @@ def test_stored_numbers_are_never_changed():
         "CANCEL": 4,
         "QUEUED": 8,
         "RETRIED": 16,
+        "DOUBTED": 32,
     }
 
 

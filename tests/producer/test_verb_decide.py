@@ -163,14 +163,14 @@ def test_past_its_validity_it_is_not_sent_but_may_fail(world, doubtful, untouche
     assert world.decide("fail", message_id) == ["decided"]
 
 
-def test_sent_again_just_within_its_validity_it_expires_if_it_can_not_go(world, doubtful):
+def test_sent_again_just_within_its_validity_it_is_held_once_more_if_it_can_not_go(world, doubtful):
     message_id = doubtful(valid_for=60)
     world.clock.advance(59.999)
     assert world.decide("resend", message_id) == ["decided"]
     world.clock.advance(0.001)
     world.tick()
     assert world.claim().claims == ()
-    assert world.history(message_id)[-2:] == ["retrying", "expired"]
+    assert world.history(message_id)[-2:] == ["retrying", "uncertain"]
 
 
 def test_canceled_while_it_was_sent_it_is_not_sent_again_but_may_fail(world, untouched):

@@ -159,9 +159,7 @@ def test_asking_takes_a_token_of_the_rate(asked):
     assert len(asked.claim().claims) == 1, "one of the two tokens went to the asking"
 
 
-@pytest.mark.parametrize(
-    ("effect", "again"), [("pause", 60), ("stop", None)], ids=["paused", "stopped"]
-)
+@pytest.mark.parametrize(("effect", "again"), [("pause", 60), ("stop", None)], ids=["paused", "stopped"])
 def test_a_paused_or_stopped_account_is_not_asked(asked, effect, again):
     [message_id] = doubt(asked)
     asked.accept()

@@ -169,6 +169,27 @@ def test_canceled_while_it_was_sent_and_certainly_not_accepted_it_is_canceled(wo
     assert world.flying() == 0
 
 
+def test_canceled_while_it_was_sent_held_meanwhile_and_certainly_not_accepted_it_is_canceled(world, claimed):
+    claim = claimed()
+    world.cancel(claim.message_id)
+    world.settle(claim, "uncertain")
+    assert world.settle(claim, "retrying", delay=5) == "settled"
+    assert world.history(claim.message_id)[-3:] == ["uncertain", "retrying", "canceled"]
+    assert world.counts() == {"canceled": 1}
+    assert world.timers() == world.uncertain() == {}
+
+
+@pytest.mark.parametrize("target", ["sent", "retrying", "created", "failed"])
+def test_an_outcome_past_the_deadline_of_what_was_held_moves_nothing(world, claimed, target):
+    claim = claimed()
+    world.settle(claim, "uncertain")
+    world.clock.advance(world.limits.deadline)
+    world.tick()
+    assert world.settle(claim, target, delay=work.HEAD) == "again"
+    assert world.counts() == {"uncertain": 1}
+    assert world.line() == []
+
+
 @pytest.mark.parametrize("target", ["sent", "failed"])
 def test_canceled_while_it_was_sent_but_the_provider_answered_it_is_what_that_said(world, claimed, target):
     claim = claimed()

@@ -14,6 +14,7 @@ from kombu.utils.json import dumps
 
 from sendline.ledger.work import Wake
 from sendline.settings import bounds, ledger_url
+from sendline_worker import broker
 from sendline_worker.dispatch.runtime import Runtime
 from sendline_worker.tick import Ticker
 
@@ -27,6 +28,8 @@ log = logging.getLogger("sendline.worker")
 
 QUEUE: Final = "dispatch"
 TASK: Final = "sendline.dispatch"
+BROKER_ANSWER: Final = 3
+"""Seconds for an answer of the broker: where Redis has gone silent, a stop waits for two of them."""
 PREFIX: Final = "sendline:celery:"
 """Before every key of Celery's, so that another app's Celery on the same Redis is not met."""
 
@@ -64,6 +67,7 @@ class Fleet:
 
 def make_app(fleet: Fleet) -> Celery:
     """Return the Celery app of a worker."""
+    broker.install()
     app = Celery("sendline", broker=broker_url(ledger_url(fleet.settings)), set_as_current=False)
     app.conf.update(
         task_default_queue=QUEUE,
@@ -71,8 +75,8 @@ def make_app(fleet: Fleet) -> Celery:
         task_default_routing_key=QUEUE,
         broker_transport_options={
             "global_keyprefix": PREFIX,
-            "socket_timeout": 10,
-            "socket_connect_timeout": 5,
+            "socket_timeout": BROKER_ANSWER,
+            "socket_connect_timeout": BROKER_ANSWER,
             "socket_keepalive": True,
             "health_check_interval": 10,
             "visibility_timeout": bounds.VISIBILITY_TIMEOUT,

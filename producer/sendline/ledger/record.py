@@ -54,6 +54,8 @@ class Flag(IntFlag):
     """Its id stands in its line."""
     RETRIED = 16
     """It was `retrying` once: a hand-back returns it there."""
+    DOUBTED = 32
+    """It was `uncertain` and is sent again: that a later attempt fails proves nothing about the earlier one."""
 
 
 MAX_REASON: Final = 200

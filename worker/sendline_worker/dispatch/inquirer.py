@@ -103,9 +103,10 @@ class Inquirer:
 
 
 def _when_called(message: "Message") -> tuple["datetime", "datetime"]:
-    """Return the moments between which the request left."""
-    ended = next(entry for entry in reversed(message.timeline) if entry.status is Status.UNCERTAIN)
-    if ended.code == ErrorCode.FAILOVER:
-        return message.created_at, ended.at
-    called = [entry.at for entry in message.timeline if entry.status is Status.SENDING]
-    return (called[-1] if called else message.created_at), ended.at
+    """Return the moments between which every request left of which it is not known what it came to."""
+    told = [entry for entry in message.timeline if entry.code != ErrorCode.LATE]
+    doubts = [place for place, entry in enumerate(told) if entry.status is Status.UNCERTAIN]
+    first, last = told[doubts[0]], told[doubts[-1]]
+    called = [entry.at for entry in told[: doubts[0]] if entry.status is Status.SENDING]
+    forgotten = first.code == ErrorCode.FAILOVER
+    return (message.created_at if forgotten or not called else called[-1]), last.at

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from sendline.contract import ids
-from sendline.contract.errors import LedgerError
+from sendline.contract.errors import LedgerError, LedgerUnavailable
 from sendline.ledger import work
 
 if TYPE_CHECKING:
@@ -74,23 +74,24 @@ class Settler:
             batch = in_order(self._waiting[:MOST])
             del self._waiting[: len(batch)]
             left = await self._write(batch)
-            if left and len(batch) > 1:
-                left = [one for each in left for one in await self._write([each])]
             if left:
                 self._waiting += left  # behind all others, so that what the ledger refuses holds up nothing
                 await asyncio.sleep(RETRY_EVERY)
         self._empty.set()
 
     async def _write(self, batch: "list[Settlement]") -> "list[Settlement]":
-        """Write `batch`; return what has to be tried again."""
+        """Write `batch`; return what has to be tried again. Where many are refused, each is tried alone."""
         self._number += 1
         try:
             results = await self._ledger.run(work.settle(self._limits, self._name, self._number, batch))
-        except LedgerError as error:
+        except LedgerUnavailable as error:
             log.warning("%d outcomes wait to be written: %s", len(batch) + len(self._waiting), error)
             return batch
-        except Exception as error:  # noqa: BLE001 - a fault of ours in one must not end the writing of all
+        except Exception as error:  # noqa: BLE001 - what is wrong with one must not end the writing of all
             if len(batch) > 1:
+                return [left for each in batch for left in await self._write([each])]
+            if isinstance(error, LedgerError):
+                log.warning("message %s: its outcome waits to be written: %s", _id(batch[0]), error)
                 return batch
             log.error("message %s: its outcome can't be written: %s", _id(batch[0]), type(error).__name__)
             return []

@@ -11,8 +11,8 @@ if not r then
   return close(false)
 end
 if is_waiting(r) then
-  move(id, r, S.CANCELED, '', 'a person said so')
-  finish(id, r)
+  set(r, FLAG.CANCEL, has(r, FLAG.DOUBTED))
+  give_up(id, r, S.CANCELED, '', 'a person said so')
 elseif r[F.status] == S.SENDING and not has(r, FLAG.CANCEL) then
   set(r, FLAG.CANCEL, true)
   save(id, r)

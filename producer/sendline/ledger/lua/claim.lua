@@ -109,8 +109,7 @@ end
 local function claim(id, r, a)
   set(r, FLAG.QUEUED, false)
   if expires_at(r) <= NOW then
-    move(id, r, S.EXPIRED, r[F.error], 'its validity ended')
-    finish(id, r)
+    give_up(id, r, S.EXPIRED, r[F.error], 'its validity ended')
     return 0
   end
   r[F.account] = a.name

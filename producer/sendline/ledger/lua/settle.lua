@@ -118,16 +118,14 @@ local function settle(s)
     give_back(id, r, target, s[4] == 1, s[5], s[9], s[10])
   elseif target == S.UNCERTAIN then
     doubt(id, r, s[9], s[10], math.max(s[5], 0))
+  elseif target == S.FAILED then
+    give_up(id, r, target, s[9], s[10])
   else
     move(id, r, target, s[9], s[10], held)
-    if target == S.SENT then
-      index(id, r, s[7], s[8])
-      entrust(id, r, s[6])
-      if s[7] ~= '' then
-        unpark(id, r, s[8])
-      end
-    else
-      finish(id, r)
+    index(id, r, s[7], s[8])
+    entrust(id, r, s[6])
+    if s[7] ~= '' then
+      unpark(id, r, s[8])
     end
   end
   return 'settled'

@@ -42,8 +42,7 @@ local function look(id)
     doubt(id, r, 'worker_died', 'its worker did not settle within the lease', 0)
   elseif is_waiting(r) then
     if expires_at(r) <= NOW then
-      move(id, r, S.EXPIRED, r[F.error], 'its validity ended')
-      finish(id, r)
+      give_up(id, r, S.EXPIRED, r[F.error], 'its validity ended')
     elseif has(r, FLAG.QUEUED) then
       redis.call('ZADD', K.timers, expires_at(r), id)
     else

@@ -33,6 +33,31 @@ local function finish(id, r)
   save(id, r, RETENTION)
 end
 
+-- A message that is uncertain, until proof, a person or its deadline; its provider is asked where that can be.
+local function hold(id, r)
+  set(r, FLAG.QUEUED, false)
+  r[F.due] = NOW + DEADLINE - r[F.created]
+  redis.call('ZADD', K.timers, NOW + DEADLINE, id)
+  local asks = redis.call('HGET', K.account .. r[F.account], 'asks') == '1'
+  redis.call('ZADD', K.uncertain, asks and NOW + FIRST_ASKED or '+inf', id)
+end
+
+-- Ends a message that is not sent, or not again. Where it was uncertain before, an earlier attempt may have been
+-- accepted all the same: then it is uncertain once more, and not sent any more.
+local function give_up(id, r, status, code, reason)
+  local in_doubt = has(r, FLAG.DOUBTED)
+  if r[F.status] == S.UNCERTAIN and (in_doubt or not MOVES[S.UNCERTAIN][status]) then
+    return amend(id, r) -- it is held already
+  end
+  if in_doubt then
+    move(id, r, S.UNCERTAIN, code, reason .. '; but an earlier attempt may have been accepted')
+    hold(id, r)
+    return save(id, r)
+  end
+  move(id, r, status, code, reason)
+  finish(id, r)
+end
+
 -- A probe of a stopped account that was handed back unsent shows nothing: the next one may go at once.
 local function forget_probe(name)
   local key = K.account .. name
@@ -52,8 +77,7 @@ local function give_back(id, r, target, counted, delay, code, reason)
     if r[F.status] == S.UNCERTAIN then
       move(id, r, S.RETRYING, code, reason)
     end
-    move(id, r, S.CANCELED, code, 'canceled before the provider accepted it')
-    return finish(id, r)
+    return give_up(id, r, S.CANCELED, code, 'canceled before the provider accepted it')
   end
   local unsent = target == S.CREATED
   if has(r, FLAG.RETRIED) or r[F.status] == S.UNCERTAIN then
@@ -95,19 +119,11 @@ local function resends(r)
   return r[F.lane] == 0
 end
 
--- A message that is uncertain, until proof, a person or its deadline; its provider is asked where that can be.
-local function hold(id, r)
-  set(r, FLAG.QUEUED, false)
-  r[F.due] = NOW + DEADLINE - r[F.created]
-  redis.call('ZADD', K.timers, NOW + DEADLINE, id)
-  local asks = redis.call('HGET', K.account .. r[F.account], 'asks') == '1'
-  redis.call('ZADD', K.uncertain, asks and NOW + FIRST_ASKED or '+inf', id)
-end
-
 -- Sends again what may have been sent, `delay` ms from now and by the same account: to another one goes only
 -- what was certainly not accepted.
 local function resend(id, r, code, reason, delay)
   move(id, r, S.RETRYING, code, reason)
+  set(r, FLAG.DOUBTED, true)
   r[F.route] = r[F.account]
   postpone(id, r, delay)
 end
