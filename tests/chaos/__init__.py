@@ -1,0 +1,1 @@
+"""A campaign under a random, seeded mix of faults, judged by what sender, ledger and provider saw."""
