@@ -197,6 +197,8 @@ class Model:
     def _give_back(self, told, outcome):
         told.attempts -= not outcome.counted
         if told.canceled:
+            if told.status is Status.UNCERTAIN and not told.doubted:
+                told.status = Status.RETRYING
             self.give_up(told, Status.CANCELED)
             return
         again = told.retried or told.status is Status.UNCERTAIN

@@ -63,8 +63,9 @@ def stranger(pair):
 
 
 def recover(ledger, **times):
+    era = ledger.run(recovery.state()).era
     for _ in range(1000):
-        told = ledger.run(recovery.recover(Limits(), reason=REASON, **times))
+        told = ledger.run(recovery.recover(Limits(), era, reason=REASON, **times))
         if told.done:
             return told
     raise AssertionError
@@ -83,7 +84,7 @@ def test_without_a_failover_nothing_is_behind(world, stranger):
     world.accept_many(3)
     assert not world.claim(1).behind
     stranger.run(verbs.counts())
-    assert world.ledger.run(recovery.behind()) is None
+    assert world.ledger.run(recovery.state()).behind is None
 
 
 def test_a_ledger_that_lacks_what_was_seen_stops_dispatching(pair, world):
@@ -95,7 +96,7 @@ def test_a_ledger_that_lacks_what_was_seen_stops_dispatching(pair, world):
 
     assert (claimed.behind, claimed.claims) == (True, ())
     assert world.tick().behind
-    found = world.ledger.run(recovery.behind())
+    found = world.ledger.run(recovery.state()).behind
     assert found.seen > found.had
     assert found.since <= found.noticed_at <= RealClock().ms + 1000
 
@@ -132,7 +133,7 @@ def test_it_accepts_cancels_and_settles_while_it_is_behind(pair, world):
     assert world.settle(known, Status.SENT) == "settled"
 
     assert world.get(fresh).status is Status.CREATED
-    assert world.get(waiting[2]).status is Status.CANCELED
+    assert world.get(waiting[2]).cancel_requested, "it may have been sent: that is judged by the recovery"
     assert world.claim(1).behind, "only a recovery ends it"
 
 
@@ -218,7 +219,7 @@ def test_messages_accepted_after_the_failover_are_not_held(pair, world):
     with pair.unseen():
         world.accept()
     assert world.claim(1).behind
-    poll(lambda: RealClock().ms > world.ledger.run(recovery.behind()).noticed_at + 2100, 10)
+    poll(lambda: RealClock().ms > world.ledger.run(recovery.state()).behind.noticed_at + 2100, 10)
     fresh = world.accept()
 
     recover(world.ledger)
@@ -246,14 +247,14 @@ def test_a_recovery_in_many_steps_may_be_interrupted(pair, world, monkeypatch):
         claim_one(world)
     assert world.claim(1).behind
 
-    first = world.ledger.run(recovery.recover(Limits(), reason=REASON))
+    first = world.ledger.run(recovery.recover(Limits(), 0, reason=REASON))
     assert not first.done
     assert world.claim(1).behind
     told = recover(world.ledger)
 
     assert told.held == 30
     assert (told.since, told.until) == (first.since, first.until)
-    assert world.ledger.run(recovery.behind()) is None
+    assert world.ledger.run(recovery.state()).behind is None
     assert not world.claim(1).behind
 
 
@@ -301,7 +302,7 @@ def test_a_late_comer_with_an_older_memory_does_not_stop_a_recovered_ledger(pair
 
     old.accept()
 
-    assert world.ledger.run(recovery.behind()) is None
+    assert world.ledger.run(recovery.state()).behind is None
     assert not world.claim(1).behind
 
 
@@ -318,3 +319,110 @@ def test_what_a_person_sends_again_after_a_recovery_stands_in_its_line_once(pair
     assert {claim.message_id for claim in claims} == set(waiting)
     poll(lambda: world.claim(5).next_at is None, 5)
     assert world.counts() == {"sending": 3}
+
+
+def test_the_last_call_of_a_recovery_made_twice_begins_no_other(pair, world):
+    world.accept_many(200)
+    with pair.unseen():
+        claim_one(world)
+    assert world.claim(1).behind
+    told = recover(world.ledger)
+
+    again = world.ledger.run(recovery.recover(Limits(), 0, reason=REASON))
+
+    assert again == told
+    assert world.ledger.run(recovery.state()) == recovery.State(1, None)
+
+
+def test_canceled_while_it_was_behind_a_message_that_did_not_go_is_never_sent(pair, world):
+    waiting = world.accept_many(200)
+    with pair.unseen():
+        gone = claim_one(world)
+    assert world.claim(1).behind
+    world.cancel(gone.message_id)
+    world.cancel(waiting[-1])
+    told = recover(world.ledger)
+    assert told.held < 200
+
+    assert world.settle(gone, Status.SENT, provider_id="p1") == "settled"
+    assert world.get(gone.message_id).status is Status.SENT
+    poll(lambda: world.claim(50) and world.get(waiting[-1]).status is Status.CANCELED, 30)
+
+
+def test_limits_that_change_before_the_recovery_hold_no_less(pair, world):
+    world.configure(account_limits("main", 1000, 100))
+    waiting = world.accept_many(300)
+    with pair.unseen():
+        forgotten = poll(lambda: (found := world.claim(64).claims) and found, 5)
+    assert world.claim(1).behind
+    world.configure(account_limits("other", 1, 1))  # nobody has `main` any more
+
+    recover(world.ledger)
+
+    assert {world.get(claim.message_id).status for claim in forgotten} == {Status.UNCERTAIN}
+    assert len(waiting) == 300
+
+
+def test_what_had_no_route_yet_may_have_got_one_and_gone(pair, world):
+    message_id = world.accept(route="")
+    with pair.unseen():
+        world.ledger.run(work.route(Limits(), [work.Routing(message_id, 1, ("main",))]))
+        assert claim_one(world).message_id == message_id
+    assert world.claim(1).behind
+
+    recover(world.ledger)
+
+    assert world.get(message_id).status is Status.UNCERTAIN
+
+
+def test_a_restart_behind_the_failover_does_not_shorten_what_was_forgotten(pair, world, stranger):
+    world.accept_many(400)
+    before = RealClock().ms
+    with pair.unseen():
+        claim_one(world)
+        poll(lambda: RealClock().ms > before + 4000, 10)
+        claim_one(world)
+    other = ThisWorld(stranger)
+    other.tick()
+    first_tick = RealClock().ms
+    poll(lambda: RealClock().ms > first_tick + 3500, 10)
+    other.tick()
+
+    assert world.claim(1).behind
+
+    assert world.ledger.run(recovery.state()).behind.since <= before
+
+
+def test_a_forgotten_outcome_does_not_undo_a_newer_doubt(pair, world):
+    message_id = world.accept()
+    with pair.unseen():
+        forgotten = claim_one(world)
+    assert world.claim(1).behind
+    recover(world.ledger)
+    world.ledger.run(doubts.decide(Limits(), "resend", [message_id], "a person said so"))
+    world.tick()
+    newer = claim_one(world)
+    assert world.settle(newer, Status.UNCERTAIN, code="perhaps_accepted") == "settled"
+
+    assert world.settle(forgotten, Status.RETRYING, delay=0) == "dead"
+    assert world.get(message_id).status is Status.UNCERTAIN
+
+
+def test_readers_of_events_are_told_that_some_are_lost_from_the_first_new_one(pair, world, stranger):
+    world.accept_many(5)
+    with pair.unseen():
+        world.accept_many(5)
+        cursor = world.ledger.run(verbs.newest_event())
+    assert world.claim(1).behind
+    ThisWorld(stranger).accept_many(20)
+
+    [first, *_] = world.ledger.run(verbs.events_after(cursor, count=10, block_ms=None))
+
+    assert first.seq > cursor + 1
+
+
+def test_the_end_must_not_be_before_the_beginning(pair, world):
+    world.accept()
+    now = RealClock().ms
+    assert world.ledger.run(recovery.recover(Limits(), 0, since=now, until=now - 1, reason=REASON)) is None
+    assert world.ledger.run(recovery.state()).behind is None

@@ -18,6 +18,7 @@ from sendline_worker.dispatch.attempt import Carrier
 from sendline_worker.dispatch.dispatcher import Bounds, Dispatcher
 from sendline_worker.dispatch.policy import RetryPolicy
 from sendline_worker.dispatch.settler import Settler
+from sendline_worker.dispatch.tasks import end
 from sendline_worker.providers.registry import simulated_account
 from sendline_worker.simulator import SimulatorClient, SimulatorOptions, running
 from sendline_worker.tokens import CallbackUrls
@@ -74,8 +75,7 @@ class Stage:
         finally:
             await dispatcher.drain(10)
             await settler.flush(5)
-            settling.cancel()
-            await asyncio.gather(settling, return_exceptions=True)
+            await end(settling)
             await wire.aclose()
             await ledger.aclose()
 

@@ -99,7 +99,9 @@ def _edges() -> tuple[Edge, ...]:
             Edge(waiting, s.FAILED, "no account is left that could carry it", Cause.TIMER),
             Edge(waiting, s.EXPIRED, "its validity ended", Cause.TIMER),
             Edge(waiting, s.CANCELED, "a person said so", Cause.PERSON),
-            Edge(waiting, s.UNCERTAIN, "it may have been sent earlier, and is not sent any more", Cause.TIMER),
+            Edge(
+                waiting, s.UNCERTAIN, "it may have been sent earlier, and is not sent any more", Cause.TIMER
+            ),
             Edge(waiting, s.SUPPRESSED, "the recipient opted out meanwhile", Cause.CLAIM),
         ]
     attempted = (s.SENDING, s.RETRYING, s.UNCERTAIN, s.FAILED, s.EXPIRED, s.CANCELED, s.SUPPRESSED)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any, Final, Literal
 
 from sendline.ledger.call import Call
@@ -40,7 +41,7 @@ def decide(
     """Let a person's decision hold for uncertain messages; return what became of it for each."""
     return Call(
         script("decide"),
-        [limits.packed, decision, short(reason), *message_ids],
+        [limits.packed, decision, short(reason), token_hex(8), *message_ids],
         lambda reply: [word.decode() for word in reply],
     )
 

@@ -20,7 +20,7 @@ KEYS: Final[dict[str, str]] = {
     "counts": "sl:counts",  # hash: accepted, and how many messages have each status
     "meta": "sl:meta",  # hash: born, era, seq, mark, behind (see lineage.lua), claims (tokens), dead, ...
     "events": "sl:e",  # stream: one entry for each change of status, its id is its number and instant (us)
-    "recovery": "sl:recovery",  # string: how far a recovery has come
+    "recovery": "sl:recovery",  # string: how far a recovery has come, or what the last one came to
     "parked": "sl:k",  # hash: digest to a receipt whose provider id is not known yet
     "parked_at": "sl:k:at",  # sorted set: digest by the instant (ms) until which it is kept
     # Workers
@@ -28,6 +28,7 @@ KEYS: Final[dict[str, str]] = {
     "bell": "sl:bell",  # list of at most one element: rouses a dispatcher that sleeps
     "wake": "sl:wake",  # hash: queue and envelope of the Celery task that starts a dispatcher
     "dispatcher": "sl:d:",  # + id: string, its last call's number and what it claimed
+    "decision": "sl:x:",  # + name of a person's call: string, what it came to
     "settler": "sl:s:",  # + dispatcher: string, the number of its last settle
     "tick": "sl:tick",  # string: which worker ticks
     "nothing": "sl:0",  # never there: see go_on_when_full in record.lua

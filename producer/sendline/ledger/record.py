@@ -55,7 +55,7 @@ class Flag(IntFlag):
     RETRIED = 16
     """It was `retrying` once: a hand-back returns it there."""
     DOUBTED = 32
-    """It was `uncertain` and is sent again: that a later attempt fails proves nothing about the earlier one."""
+    """It was `uncertain` and is sent again: a later attempt proves nothing about the earlier one."""
 
 
 MAX_REASON: Final = 200

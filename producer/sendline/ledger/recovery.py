@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sendline.ledger.call import Call
+from sendline.ledger.call import Argument, Call
 from sendline.ledger.keys import KEYS
 from sendline.ledger.limits import Limits
 from sendline.ledger.record import short, unpack
@@ -38,20 +38,38 @@ class Recovery:
     """What was claimed between the two may have been forgotten."""
 
 
-def behind() -> Call[Behind | None]:
+@dataclass(frozen=True, slots=True)
+class State:
+    """Whether there is something to recover."""
+
+    era: int
+    """How often the ledger has recovered."""
+    behind: Behind | None
+
+
+def state() -> Call[State]:
     """Read whether the ledger is behind what somebody has seen of it."""
-    return Call("HGET", [KEYS["meta"], "behind"], lambda raw: Behind(*unpack(raw)) if raw else None)
+
+    def read(reply: Any) -> State:
+        era, raw = reply
+        return State(int(era or 0), Behind(*unpack(raw)[:4]) if raw else None)
+
+    return Call("HMGET", [KEYS["meta"], "era", "behind"], read)
 
 
-def recover(limits: Limits, *, since: int = 0, until: int = 0, reason: str) -> Call[Recovery]:
+def recover(
+    limits: Limits, era: int, *, since: int = 0, until: int = 0, reason: str
+) -> Call[Recovery | None]:
     """Hold what may have been claimed in what the ledger forgot, STEP messages a call, until it is done.
 
-    `since` and `until` are in milliseconds of the server's clock; 0: what the ledger itself knows. Only the
-    first call's count.
+    `era` is what state() read at the beginning: calls for one that has ended tell what came of it. `since`
+    and `until` are in milliseconds of the server's clock; 0: what the ledger itself knows. Only the first
+    call's count. None: until is before since, and nothing was begun.
     """
 
-    def read(reply: Any) -> Recovery:
+    def read(reply: Any) -> Recovery | None:
         done, held, first, last = reply
-        return Recovery(done == 1, held, first, last)
+        return None if done < 0 else Recovery(done == 1, held, first, last)
 
-    return Call(script("recover"), [limits.packed, since, until, STEP, short(reason)], read)
+    arguments: list[Argument] = [limits.packed, since, until, STEP, short(reason), era]
+    return Call(script("recover"), arguments, read)

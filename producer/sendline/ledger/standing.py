@@ -9,7 +9,7 @@ from sendline.contract.message import instant
 from sendline.contract.status import WAITING
 from sendline.ledger.call import Argument, Call
 from sendline.ledger.keys import KEYS, account_key, line_key
-from sendline.ledger.recovery import behind
+from sendline.ledger.recovery import state
 from sendline.ledger.scripts import script
 from sendline.ledger.work import read_record
 
@@ -191,7 +191,7 @@ def read_pulse(ledger: "Ledger") -> Pulse:
         ticking=ledger.run(Call("EXISTS", [KEYS["tick"]], lambda reply: reply == 1)),
         awake=ledger.run(Call("ZCOUNT", [KEYS["awake"], now // 1000, "+inf"], int)),
         wakes=ledger.run(Call("LLEN", [queue], int)) if queue else 0,
-        behind=ledger.run(behind()) is not None,
+        behind=ledger.run(state()).behind is not None,
     )
 
 

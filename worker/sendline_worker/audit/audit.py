@@ -64,7 +64,7 @@ class Audit:
             if seen.still:
                 break
             seen = self._reader.read()
-        behind = self._ledger.run(recovery.behind()) is not None
+        behind = self._ledger.run(recovery.state()).behind is not None
         messages, places = self._messages(seen)
         lines = self._confirmed(sorted(seen.lines), lambda line: line_faults(self._ledger, line))
         entries = self._wrong_entries(seen)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from sendline.ledger import recovery
 from sendline.ledger.limits import Limits
 from sendline_worker.audit import Audit, Finding, Repair, Repaired, Report
 from sendline_worker.cli import opening
@@ -48,6 +49,7 @@ def audit(
     settings = opening.load(config)
     limits = Limits.of(settings)
     with opening.ledger(settings) as ledger, _progress() as progress:
+        behind = ledger.run(recovery.state()).behind is not None
         auditing = Audit(ledger, limits, progress=progress)
         if repair:
             repaired = Repair(ledger, limits, auditing, lease=settings.lease).run()
@@ -56,7 +58,7 @@ def audit(
     if json:
         print_json(repaired.to_dict() if repair else repaired.report.to_dict())
     else:
-        _show(repaired, repair=repair)
+        _show(repaired, repair=repair, behind=behind)
     return 1 if repaired.report.findings else 0
 
 
@@ -82,14 +84,16 @@ def _progress() -> "Iterator[Callable[[int], None] | None]":
         sys.stderr.flush()
 
 
-def _show(repaired: Repaired, *, repair: bool) -> None:
+def _show(repaired: Repaired, *, repair: bool, behind: bool) -> None:
     for mended in repaired.mended:
         print_line("mended", _told(mended))
     report = repaired.report
     _show_counts(report)
     for finding in report.findings:
         print_line("WRONG", _told(finding))
-    if not report.findings:
+    if behind:
+        print_line("     ", "a recovery comes first: run `sendline recover`")
+    elif not report.findings:
         print_line("ok   ", "every message is where it must be, and nothing is stuck")
     elif repair:
         print_line("     ", "what is still wrong can't be derived from the records")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from sendline.contract.status import Status
+from sendline.contract.status import WAITING, Status
 from sendline_worker.cli import opening
 from sendline_worker.cli.apps import Config, Json, make_app
 from sendline_worker.cli.printing import print_json, print_line
@@ -29,7 +29,7 @@ def cancel(
     """  # noqa: D301 - the parser's mark for what it must not wrap
     with opening.producer(opening.load(config)) as producer:
         message = producer.cancel(message_id)
-    asked = message.cancel_requested and message.status is Status.SENDING
+    asked = message.cancel_requested and message.status in (Status.SENDING, *WAITING)
     if json:
         print_json(message.to_dict())
     else:

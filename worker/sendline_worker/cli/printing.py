@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sendline.contract.status import Status
+from sendline_worker.cli.failures import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -64,6 +65,16 @@ def print_table(heads: "Sequence[str]", rows: "Iterable[Sequence[str]]") -> None
         screen.print(table)
     sys.stdout.writelines(f"{line.rstrip()}\n" for line in printed.get().splitlines())
     sys.stdout.flush()
+
+
+def confirm(what: str, *, json: bool) -> None:
+    """Ask on a terminal whether `what` is meant; elsewhere raise Failure, since nobody can answer."""
+    if json or not sys.stdin.isatty():
+        raise Failure("--yes", f"{what}; give --yes to say that this is meant")
+    sys.stderr.write(f"{what}. Go on? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise KeyboardInterrupt
 
 
 def _styled(word: str) -> Text:

@@ -38,6 +38,17 @@ def instant(field: str, text: str) -> datetime:
         raise Failure(field, f"{text!r} is no time; write 2h, 30m (from now), or {tomorrow}") from None
 
 
+def past(field: str, text: str) -> datetime:
+    """Return the time that `text` means: 30m or 2h ago, or ISO 8601, without a zone in local time."""
+    found = _LENGTH.fullmatch(text.strip().lower())
+    try:
+        if found is not None and found["unit"]:
+            return datetime.now().astimezone() - timedelta(seconds=seconds(field, text))
+        return datetime.fromisoformat(text.strip()).astimezone()
+    except (ValueError, OverflowError, OSError):
+        raise Failure(field, f"{text!r} is no time; write 2h, 30m (ago), or 2026-11-21T03:00:00Z") from None
+
+
 def pairs(field: str, texts: "Iterable[str]") -> dict[str, str]:
     """Return what `key=value` texts say."""
     found: dict[str, str] = {}

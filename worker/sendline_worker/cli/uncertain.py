@@ -12,15 +12,17 @@ from sendline.contract import ids
 from sendline.contract.codes import ErrorCode
 from sendline.contract.message import stamp
 from sendline.contract.numbers import mask
+from sendline.ledger import verbs
 from sendline.ledger.doubts import Decided, Decision
 from sendline.ledger.limits import Limits
 from sendline_worker.cli import opening, reading
 from sendline_worker.cli.apps import Config, Json, make_app
 from sendline_worker.cli.failures import Failure
-from sendline_worker.cli.printing import print_json, print_line, print_table
+from sendline_worker.cli.printing import confirm, print_json, print_line, print_table
 from sendline_worker.doubted import Choice, Doubted, chosen, decide
 
 if TYPE_CHECKING:
+    from sendline.ledger.connection import Ledger
     from sendline.settings import Settings
 
 app = make_app()
@@ -73,17 +75,23 @@ def uncertain(
       sendline uncertain fail --all --error failover
     """  # noqa: D301 - the parser's mark for what it must not wrap
     if context.invoked_subcommand is not None:
+        _check_order(context, context.invoked_subcommand)
         return
     choice = _choice(account, error, older)
     with opening.ledger(opening.load(config)) as ledger:
         found = chosen(ledger, choice)
         shown = list(islice(found, limit))
         more = sum(1 for _ in found)
+        if not shown:
+            _check_account(ledger, account)
     if json:
         print_json({"number": len(shown) + more, "messages": [_plain(each) for each in shown]})
         return
     if not shown:
-        print_line("ok", "no message is uncertain" if choice == Choice() else "no uncertain message is meant")
+        print_line(
+            "ok",
+            "no message is uncertain" if choice == Choice() else "none that is uncertain fits these options",
+        )
         return
     heads = ["message", "uncertain since", "account", "to", "error", "final at", "why"]
     print_table(heads, (_row(each) for each in shown))
@@ -143,6 +151,15 @@ def fail(
     return _decide("fail", message_ids, _choice(account, error, older), reason, config, yes=yes, json=json)
 
 
+def _check_order(context: typer.Context, decision: str) -> None:
+    """Refuse options before the decision: they are the list's, and would choose nothing."""
+    for param in context.command.params:
+        source = context.get_parameter_source(param.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            option = param.opts[0]
+            raise Failure(option, f"options come after the command: sendline uncertain {decision} {option}")
+
+
 def _check(named: list[str] | None, everything: bool, *choosing: str | None) -> None:  # noqa: FBT001
     if everything and named:
         raise Failure("--all", "and ids exclude each other; give one of them")
@@ -158,8 +175,18 @@ def _choice(account: str | None, error: str | None, older: str | None) -> Choice
         raise Failure("error", f"{error!r} is no error code; known: {', '.join(codes)}")
     before = None
     if older is not None:
-        before = datetime.now(UTC) - timedelta(seconds=reading.seconds("older", older))
+        try:
+            before = datetime.now(UTC) - timedelta(seconds=reading.seconds("older", older))
+        except OverflowError:
+            raise Failure("older", f"{older!r} is too long ago; write seconds, or 10m, 72h, 3d") from None
     return Choice(account, error, before)
+
+
+def _check_account(ledger: "Ledger", account: str | None) -> None:
+    """Refuse an account that nobody knows: it is a slip."""
+    known = ledger.run(verbs.directory()).accounts
+    if account is not None and account not in known:
+        raise Failure("account", f"{account!r} is not known; known: {', '.join(known) or 'none'}")
 
 
 def _decide(
@@ -176,7 +203,7 @@ def _decide(
     meant = _meant(settings, named, choice)
     verb = "sent again" if decision == "resend" else "failed"
     if named is None and meant and not yes:
-        _confirm(f"{len(meant)} messages will be {verb}", json=json)
+        confirm(f"{len(meant)} messages will be {verb}", json=json)
     became: Counter[Decided] = Counter()
     with opening.ledger(settings) as ledger:
         for some in decide(ledger, Limits.of(settings), decision, meant, reason):
@@ -199,19 +226,17 @@ def _meant(settings: "Settings", named: list[str] | None, choice: Choice) -> lis
     if named is None:
         with opening.ledger(settings) as ledger:
             texts = [each.message.id for each in chosen(ledger, choice)]
+            if not texts:
+                _check_account(ledger, choice.account)
     else:
         texts = named
-    meant = {text: ids.to_bytes(text) for text in texts}
-    for text, message_id in meant.items():
+    meant: dict[bytes, None] = {}
+    for text in texts:
+        message_id = ids.to_bytes(text)
         if message_id is None:
             raise Failure("id", f"{text!r} is no message id")
-    return [message_id for message_id in meant.values() if message_id is not None]
-
-
-def _confirm(what: str, *, json: bool) -> None:
-    if json or not sys.stdin.isatty():
-        raise Failure("--yes", f"{what}; give --yes to say that this is meant")
-    typer.confirm(f"{what}. Go on?", abort=True, err=True)
+        meant[message_id] = None
+    return list(meant)
 
 
 def _row(doubted: Doubted) -> tuple[str, ...]:

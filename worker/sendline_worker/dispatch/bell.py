@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from sendline.contract.errors import LedgerError
 from sendline.ledger import work
+from sendline_worker.dispatch.tasks import end
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
 WAIT: Final = 1.0
 """Seconds one call waits. The server ends such waits up to 0.1 s late, so nothing is timed by them."""
-RETELL: Final = 0.1
 AWAY: Final = 0.5
 """Seconds between two tries while the ledger is away."""
 
@@ -35,9 +35,8 @@ class Bell:
     async def pause(self) -> None:
         """Stop listening. A bell that was just heard has called `ring`, or calls it no more."""
         task, self._task = self._task, None
-        while task is not None and not task.done():
-            task.cancel()  # once more where a client's own timeout swallowed it
-            await asyncio.wait({task}, timeout=RETELL)
+        if task is not None:
+            await end(task)
 
     async def _listen(self) -> None:
         while True:

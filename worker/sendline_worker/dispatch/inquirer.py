@@ -12,7 +12,7 @@ from sendline.ledger import doubts, work
 from sendline_worker import elapsed
 from sendline_worker.providers.base import Found, Inquiry, Unanswered
 from sendline_worker.providers.judgement import without
-from sendline_worker.receiver.reports import report
+from sendline_worker.reports import report
 from sendline_worker.wire import Broken
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ class Inquirer:
             await asyncio.gather(*map(self._ask, asked))
 
     async def _ask(self, asked: doubts.Asked) -> None:
-        message = asked.record.message(asked.message_id)
-        account = self._carrier.accounts[message.account or ""]
         try:
+            message = asked.record.message(asked.message_id)
+            account = self._carrier.accounts[message.account or ""]
             finding = await self._finding(account, asked, message)
             if isinstance(finding, Found):
                 await self._tell(account, asked.message_id, message.text, finding)
@@ -67,9 +67,9 @@ class Inquirer:
             else:
                 log.info("message %s: account %s knows of no such message yet", message.id, account.name)
         except LedgerError as error:
-            log.warning("message %s: what its provider tells is asked again: %s", message.id, error)
+            log.warning("what a provider tells of an uncertain message is asked again: %s", error)
         except Exception as error:  # noqa: BLE001 - a fault in one must not end the asking for all
-            log.error("message %s: asking about it failed: %s", message.id, type(error).__name__)
+            log.error("asking about an uncertain message failed: %s", type(error).__name__)
 
     async def _finding(self, account: "Account", asked: doubts.Asked, message: "Message") -> "Finding":
         sent = self._carrier.outbound(account, asked.message_id, asked.record)

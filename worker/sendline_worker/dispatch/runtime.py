@@ -21,6 +21,7 @@ from sendline_worker.dispatch.dispatcher import Bounds, Dispatcher
 from sendline_worker.dispatch.inquirer import Inquirer
 from sendline_worker.dispatch.policy import RetryPolicy
 from sendline_worker.dispatch.settler import Settler
+from sendline_worker.dispatch.tasks import end
 from sendline_worker.tokens import CallbackUrls
 from sendline_worker.wire import Wire
 
@@ -104,8 +105,6 @@ class Runtime:
             log.warning("%d calls did not end in time; their claims will be judged when the lease ends", left)
         if not await self._settler.flush(FLUSH):
             log.warning("the last outcomes could not be written; their claims will be judged")
-        for task in self._working:
-            task.cancel()
-        await asyncio.gather(*self._working, return_exceptions=True)
+        await end(*self._working)
         await self._wire.aclose()
         await self._ledger.aclose()

@@ -33,6 +33,8 @@ class Settler:
         self._ledger = ledger
         self._limits = limits
         self._waiting: list[Settlement] = []
+        self._batch: list[Settlement] = []
+        """What is being written, until that is answered."""
         self._arrived = asyncio.Event()
         self._hurry = asyncio.Event()
         self._empty = asyncio.Event()
@@ -70,33 +72,43 @@ class Settler:
         return True
 
     async def _write_all(self) -> None:
-        while self._waiting:
-            batch = in_order(self._waiting[:MOST])
-            del self._waiting[: len(batch)]
-            left = await self._write(batch)
-            if left:
-                self._waiting += left  # behind all others, so that what the ledger refuses holds up nothing
-                await asyncio.sleep(RETRY_EVERY)
+        while self._batch or self._waiting:
+            if not self._batch:
+                self._batch = in_order(self._waiting[:MOST])
+                del self._waiting[: len(self._batch)]
+                self._number += 1
+            try:
+                await self._write(self._batch)
+            except LedgerUnavailable as error:
+                log.warning(
+                    "%d outcomes wait to be written: %s", len(self._batch) + len(self._waiting), error
+                )
+                await asyncio.sleep(RETRY_EVERY)  # then the same call again: it may have been executed
+                continue
+            except Exception as error:  # noqa: BLE001 - what is wrong with one must not end the writing of all
+                await self._take_apart(self._batch, error)
+            self._batch = []
         self._empty.set()
 
-    async def _write(self, batch: "list[Settlement]") -> "list[Settlement]":
-        """Write `batch`; return what has to be tried again. Where many are refused, each is tried alone."""
-        self._number += 1
-        try:
-            results = await self._ledger.run(work.settle(self._limits, self._name, self._number, batch))
-        except LedgerUnavailable as error:
-            log.warning("%d outcomes wait to be written: %s", len(batch) + len(self._waiting), error)
-            return batch
-        except Exception as error:  # noqa: BLE001 - what is wrong with one must not end the writing of all
-            if len(batch) > 1:
-                return [left for each in batch for left in await self._write([each])]
-            if isinstance(error, LedgerError):
-                log.warning("message %s: its outcome waits to be written: %s", _id(batch[0]), error)
-                return batch
-            log.error("message %s: its outcome can't be written: %s", _id(batch[0]), type(error).__name__)
-            return []
+    async def _write(self, batch: "list[Settlement]") -> None:
+        results = await self._ledger.run(work.settle(self._limits, self._name, self._number, batch))
         _report(batch, results)
-        return []
+
+    async def _take_apart(self, batch: "list[Settlement]", error: Exception) -> None:
+        """Write one by one what was refused together; what is refused alone waits behind all others."""
+        if len(batch) > 1:
+            for each in batch:
+                self._number += 1
+                try:
+                    await self._write([each])
+                except Exception as error_of_one:  # noqa: BLE001 - as above
+                    await self._take_apart([each], error_of_one)
+        elif isinstance(error, LedgerError):
+            log.warning("message %s: its outcome waits to be written: %s", _id(batch[0]), error)
+            self._waiting += batch
+            await asyncio.sleep(RETRY_EVERY)
+        else:
+            log.error("message %s: its outcome can't be written: %s", _id(batch[0]), type(error).__name__)
 
 
 def in_order(batch: "list[Settlement]") -> "list[Settlement]":

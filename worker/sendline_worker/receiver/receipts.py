@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from sendline.contract.errors import LedgerError, LedgerUnavailable
 from sendline_worker.providers.base import Hook, UnreadableReceipt
 from sendline_worker.receiver.exchange import BodyTooLarge, answer, read_body, refuse
-from sendline_worker.receiver.reports import reports
+from sendline_worker.reports import reports
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -112,6 +112,10 @@ local function claim(id, r, a)
     give_up(id, r, S.EXPIRED, r[F.error], 'its validity ended')
     return 0
   end
+  if has(r, FLAG.CANCEL) then
+    give_up(id, r, S.CANCELED, r[F.error], 'a person said so')
+    return 0
+  end
   r[F.account] = a.name
   r[F.attempts] = r[F.attempts] + 1
   move(id, r, S.SENDING, '', r[F.route] == a.name and '' or 'by account ' .. a.name)

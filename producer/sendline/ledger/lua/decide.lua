@@ -1,6 +1,7 @@
 -- A person decides what becomes of messages whose fate is not known.
 -- KEYS: none (see keys.py).
--- ARGV[2] 'resend' or 'fail'  [3] the person's reason  [4..] ids
+-- ARGV[2] 'resend' or 'fail'  [3] the person's reason  [4] name of this call: the same name is the same call again
+--     [5..] ids
 -- Returns for each 'decided'; 'settled' (it is not uncertain, or no longer); 'over' (its deadline has passed: it is
 -- final); 'expired' (its validity has ended: it is not sent late); 'canceled' (a person said so earlier); 'unknown'.
 
@@ -35,8 +36,12 @@ local function decide(id)
   return 'decided'
 end
 
-local reply = {}
-for place = 4, #ARGV do
-  reply[place - 3] = decide(ARGV[place])
+local reply = decode(redis.call('GET', K.decision .. ARGV[4]))
+if not reply then
+  reply = {}
+  for place = 5, #ARGV do
+    reply[place - 4] = decide(ARGV[place])
+  end
+  redis.call('SET', K.decision .. ARGV[4], cmsgpack.pack(reply), 'PX', CALLS_KEPT)
 end
 return close(reply)

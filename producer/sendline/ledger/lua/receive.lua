@@ -31,8 +31,7 @@ local function belongs(r, account)
   if r[F.account] == account then
     return true
   end
-  local forgotten = r[F.status] == S.UNCERTAIN and r[F.error] == 'failover'
-  if forgotten and (',' .. r[F.route] .. ','):find(',' .. account .. ',', 1, true) then
+  if r[F.error] == 'failover' and (',' .. r[F.route] .. ','):find(',' .. account .. ',', 1, true) then
     r[F.account] = account
     return true
   end

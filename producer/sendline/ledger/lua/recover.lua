@@ -2,28 +2,33 @@
 -- Some at each call; at the end dispatching goes on.
 -- KEYS: none (see keys.py).
 -- ARGV[2] since ms (0: the last sign of life before the loss)  [3] until ms (0: when it was noticed, else now)
---     [4] messages looked at, at most  [5] reason
--- Returns {1 if done else 0, held so far, since ms, until ms}. The first call sets since and until.
+--     [4] messages looked at, at most  [5] reason  [6] era that this recovery ends (see state() in recovery.py)
+-- Returns {1 if done else 0, held so far, since ms, until ms}; {-1, 0, since, until} where until is before since:
+-- nothing was begun. The first call sets since and until. Where the era has ended already, what came of it.
 -- Claims follow the lines' order and the accounts' rates. So of each line only so many from its head may have been
 -- claimed as its accounts could send meanwhile; and what came due meanwhile, and what was being sent.
 
 go_on_when_full()
 
-local CLOCKS_APART = 2000 -- ms by which the clocks of two servers may differ
 local LONGEST_LEASE = 120000 -- ms
 local STEP = 200
-local SEQ_JUMP, CLAIMS_JUMP = 1000000, 100000000 -- beyond any number that was given out and forgotten
+local CLAIMS_JUMP = 100000000 -- beyond any token that was given out and forgotten
+local ALL = 1e15
 
 local left, reason = tonumber(ARGV[4]), ARGV[5]
+local job = decode(redis.call('GET', K.recovery))
+if ERA ~= tonumber(ARGV[6]) then
+  return close({1, job and job.held or 0, job and job.since or 0, job and job.till or 0})
+end
 
 -- How many messages the accounts of a route could send in `us` microseconds.
-local function sendable(route, us)
+local function sendable(route, us, limits)
   local sum = 0
   for name in route:gmatch('[^,]+') do
-    local h = redis.call('HMGET', K.account .. name, 'interval', 'burst')
-    if h[1] then
-      sum = sum + math.ceil(us / tonumber(h[1])) + tonumber(h[2])
+    if not limits[name] then
+      return ALL
     end
+    sum = sum + math.ceil(us / limits[name][1]) + limits[name][2]
   end
   return sum
 end
@@ -31,26 +36,36 @@ end
 local function begin()
   local noticed = BEHIND and cmsgpack.unpack(BEHIND)
   local since, till = tonumber(ARGV[2]), tonumber(ARGV[3])
-  if not noticed then
-    fall_behind(SEQ) -- dispatching stops meanwhile
-  end
   if since == 0 then
-    since = noticed and noticed[2] or last_known()
+    since = noticed and noticed[2] or last_known(MARK)
   end
   if till == 0 then
     till = noticed and noticed[1] or NOW
   end
-  local lines, us = {}, (math.max(till - since, 0) + 2 * CLOCKS_APART) * 1000
+  if till < since then
+    return nil, {-1, 0, since, till}
+  end
+  if not noticed then
+    fall_behind(SEQ, MARK) -- dispatching stops meanwhile
+  end
+  local limits = noticed and noticed[5] or limits_in_force()
+  local lines, us = {}, (till - since + 2 * CLOCKS_APART) * 1000
   for lane = 0, LANES - 1 do
+    lines[#lines + 1] = {lane, '', ALL} -- they may have got their route and gone
     for _, route in ipairs(redis.call('ZRANGE', K.ready .. lane, 0, -1)) do
-      lines[#lines + 1] = {lane, route, sendable(route, us)}
+      lines[#lines + 1] = {lane, route, sendable(route, us, limits)}
     end
   end
   return {since = since, till = till, held = 0, line = 1, place = 0, lines = lines}
 end
 
-local saved = redis.call('GET', K.recovery)
-local job = saved and cmsgpack.unpack(saved) or begin()
+if not job or job.done then
+  local refusal
+  job, refusal = begin()
+  if not job then
+    return close(refusal)
+  end
+end
 
 -- The account that most likely claimed it.
 local function likely(route)
@@ -59,7 +74,7 @@ local function likely(route)
       return name
     end
   end
-  return route:match('[^,]+')
+  return route:match('[^,]+') or ''
 end
 
 local function hold_back(id, r)
@@ -90,7 +105,7 @@ end
 
 -- What was being sent, or came due meanwhile. Returns whether that is all.
 local function hold_timed()
-  local latest = math.max(job.till, NOW) + LONGEST_LEASE
+  local latest = math.max(job.till, NOW) + LONGEST_LEASE + CLOCKS_APART
   while left > 0 do
     local place = next_place()
     local found = redis.call('ZRANGE', K.timers, place, place + math.min(left, STEP) - 1, 'WITHSCORES')
@@ -101,7 +116,7 @@ local function hold_timed()
       local id = found[at]
       job.timer_id, job.timer_at = id, found[at + 1]
       local r = load(id)
-      local waits = r and is_waiting(r) and not has(r, FLAG.QUEUED) and r[F.route] ~= ''
+      local waits = r and is_waiting(r) and not has(r, FLAG.QUEUED)
       local came_due = waits and was_there(r) and r[F.created] + r[F.due] <= job.till + CLOCKS_APART
       if r and (r[F.status] == S.SENDING or came_due) then
         hold_back(id, r)
@@ -148,23 +163,20 @@ local function hold_heads()
   return true
 end
 
--- Numbers go on beyond whatever was given out and forgotten: no old token, call or cursor fits a new one.
+-- Tokens go on beyond whatever was given out and forgotten: no old one fits a new claim.
 local function finish_recovery()
-  local seen = cmsgpack.unpack(BEHIND)[3]
   local claims = tonumber(redis.call('HGET', K.meta, 'claims') or 0)
-  ERA, SEQ, MARK, BEHIND = ERA + 1, math.max(SEQ, seen) + SEQ_JUMP, NOW_US, nil
-  redis.call('HSET', K.meta, 'era', ERA, 'seq', string.format('%.0f', SEQ), 'mark', string.format('%.0f', MARK),
+  ERA, BEHIND, job.done, job.lines = ERA + 1, nil, true, {}
+  redis.call('HSET', K.meta, 'era', ERA, 'ticked_at', NOW,
     'claims', string.format('%.0f', claims + CLAIMS_JUMP),
     'lost_above', string.format('%.0f', claims), 'lost_upto', string.format('%.0f', claims + CLAIMS_JUMP))
-  redis.call('HDEL', K.meta, 'behind', 'gap_from', 'gap_to')
-  redis.call('DEL', K.recovery)
+  redis.call('HDEL', K.meta, 'behind', 'gaps')
   rouse()
 end
 
 local done = hold_timed() and hold_heads()
 if done then
   finish_recovery()
-else
-  redis.call('SET', K.recovery, cmsgpack.pack(job))
 end
+redis.call('SET', K.recovery, cmsgpack.pack(job))
 return close({done and 1 or 0, job.held, job.since, job.till})

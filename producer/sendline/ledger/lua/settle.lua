@@ -77,7 +77,7 @@ local function remember(id, r, s)
     r[F.account] = s[13]
     r[F.attempts] = r[F.attempts] + 1
     move(id, r, S.SENDING, '', 'by account ' .. s[13] .. ': the ledger had forgotten that')
-  elseif r[F.status] == S.UNCERTAIN then
+  elseif r[F.status] == S.UNCERTAIN and r[F.error] == 'failover' then
     r[F.account] = s[13]
   else
     return false

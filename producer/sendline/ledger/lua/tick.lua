@@ -6,7 +6,7 @@
 
 go_on_when_full()
 
-local GAP = 3000 -- ms without a tick; it may be one that a failover took
+local GAP, GAPS_KEPT = 3000, 20 -- ms without a tick: one such time may be a failover's
 local worker, lock, most = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local holder = redis.call('GET', K.tick)
 if holder and holder ~= worker then
@@ -27,7 +27,13 @@ if ticked_at > NOW + 1000 then
   end
 end
 if ticked_at > 0 and NOW - ticked_at > GAP then
-  redis.call('HSET', K.meta, 'gap_from', ticked_at, 'gap_to', NOW)
+  local gaps = redis.call('HGET', K.meta, 'gaps')
+  gaps = gaps and cmsgpack.unpack(gaps) or {}
+  gaps[#gaps + 1] = {ticked_at, NOW}
+  if #gaps > GAPS_KEPT then
+    table.remove(gaps, 1)
+  end
+  redis.call('HSET', K.meta, 'gaps', cmsgpack.pack(gaps))
 end
 redis.call('HSET', K.meta, 'ticked_at', NOW)
 

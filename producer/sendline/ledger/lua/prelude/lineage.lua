@@ -11,7 +11,8 @@ do
   BEHIND = m[5]
 end
 
-local FAILOVER_TOOK = 600000 -- ms; a worker that starts right after one may have ticked before anybody noticed
+local CLOCKS_APART = 2000 -- ms by which the clocks of two servers may differ
+local SEQ_JUMP = 1000000 -- beyond any number that was given out and forgotten
 
 local function lacks(born, era, seq, mark)
   if born ~= BORN or era < ERA then
@@ -28,20 +29,40 @@ local function lacks(born, era, seq, mark)
   return kept and kept[1] ~= number .. '-' .. string.format('%.0f', mark)
 end
 
--- The instant (ms) of the last sign of life before the loss: whatever was claimed earlier is known.
-local function last_known()
-  local m = redis.call('HMGET', K.meta, 'ticked_at', 'gap_from', 'gap_to')
-  if m[3] and NOW - tonumber(m[3]) < FAILOVER_TOOK then
-    return tonumber(m[2])
+-- The instant (ms) of the last sign of life before the loss: whatever was claimed earlier is known. `mark` (us) is of
+-- something that was forgotten: a time without ticks that ended before it is of the past that was kept.
+local function last_known(mark)
+  local m = redis.call('HMGET', K.meta, 'ticked_at', 'gaps')
+  local since = tonumber(m[1] or 0)
+  for _, gap in ipairs(m[2] and cmsgpack.unpack(m[2]) or {}) do
+    if gap[2] > mark / 1000 - CLOCKS_APART then
+      since = math.min(since, gap[1])
+    end
   end
-  return tonumber(m[1] or 0)
+  return since
 end
 
--- Stops dispatching. `seq`: the newest event that somebody has seen.
-local function fall_behind(seq)
-  BEHIND = cmsgpack.pack({NOW, last_known(), seq, SEQ})
+-- What the accounts of all lines may send now: {name: {interval us, burst}}. It may be changed before a recovery.
+local function limits_in_force()
+  local limits = {}
+  for lane = 0, LANES - 1 do
+    for _, route in ipairs(redis.call('ZRANGE', K.ready .. lane, 0, -1)) do
+      for name in route:gmatch('[^,]+') do
+        local h = redis.call('HMGET', K.account .. name, 'interval', 'burst')
+        limits[name] = h[1] and {tonumber(h[1]), tonumber(h[2])}
+      end
+    end
+  end
+  return limits
+end
+
+-- Stops dispatching. `seq` and `mark` are of the newest event that somebody has seen. Numbers of events go on beyond
+-- it, so that who reads them is told that some are lost.
+local function fall_behind(seq, mark)
+  BEHIND = cmsgpack.pack({NOW, last_known(mark), seq, SEQ, limits_in_force()})
+  SEQ, MARK = math.max(SEQ, seq) + SEQ_JUMP, NOW_US
   redis.call('DEL', K.nothing) -- see go_on_when_full
-  redis.call('HSET', K.meta, 'behind', BEHIND)
+  redis.call('HSET', K.meta, 'behind', BEHIND, 'seq', string.format('%.0f', SEQ), 'mark', string.format('%.0f', MARK))
 end
 
 do
@@ -49,7 +70,7 @@ do
   if seen ~= '' and not BEHIND then
     local born, era, seq, mark = unpack(cmsgpack.unpack(seen))
     if lacks(born, era, seq, mark) then
-      fall_behind(seq)
+      fall_behind(seq, mark)
     end
   end
 end

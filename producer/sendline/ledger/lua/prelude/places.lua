@@ -74,8 +74,8 @@ local function give_back(id, r, target, counted, delay, code, reason)
     r[F.attempts] = r[F.attempts] - 1
   end
   if has(r, FLAG.CANCEL) then
-    if r[F.status] == S.UNCERTAIN then
-      move(id, r, S.RETRYING, code, reason)
+    if r[F.status] == S.UNCERTAIN and not has(r, FLAG.DOUBTED) then
+      move(id, r, S.RETRYING, code, reason) -- it was certainly not accepted, so nothing is in doubt any more
     end
     return give_up(id, r, S.CANCELED, code, 'canceled before the provider accepted it')
   end
