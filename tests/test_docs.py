@@ -273,7 +273,7 @@ def check_command(line: str) -> None:
 
 
 def _check_words(said: str, found: Any, rest: list[str]) -> None:
-    """Fail where the command `found`, reached by `said`, does not take `rest`; in a family its first name goes on."""
+    """Fail where the command `found`, shown as `said`, does not take `rest`."""
     options = {option: param for param in found.params for option in param.opts + param.secondary_opts}
     members = getattr(found, "commands", {})
     takes_more = any(param.param_type_name == "argument" for param in found.params)

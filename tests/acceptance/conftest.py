@@ -34,3 +34,13 @@ def simulator(stack):
     with SimulatorClient(stack.simulator_url) as client:
         client.clear()
         yield client
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """With a failure show the last lines that the parts have written."""
+    report = yield
+    running = getattr(item, "funcargs", {}).get("running")
+    if report.failed and hasattr(running, "logs"):
+        report.sections.append(("what the parts wrote", running.logs()))
+    return report

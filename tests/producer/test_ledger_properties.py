@@ -33,6 +33,8 @@ MOVES = {(edge.source, edge.target) for edge in EDGES}
 NEWS = ["sent", "delivered", "undelivered"]
 FIRST_ASKED = 30_000
 """Milliseconds after which a provider is first asked."""
+LONGEST = 3_600_000
+"""Milliseconds after which it is asked again at the latest."""
 LONG_TIMELINE = 3000
 """Bytes beyond which a timeline may have lost entries."""
 
@@ -325,7 +327,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert account.paused_until <= self.now
             held_for = self.now - (told.timer - DEADLINE)
             assert held_for >= FIRST_ASKED
-            assert after[told.id] == self.now + held_for
+            assert after[told.id] == self.now + min(held_for, LONGEST)
             account.asked.append(self.world.clock.us)
         assert all(at is None or at >= before[id_] for id_, at in after.items())
 

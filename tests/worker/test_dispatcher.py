@@ -5,12 +5,15 @@ import itertools
 import logging
 import time
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import pytest
 
+from proxy import Proxy
 from sendline import Producer, Status
-from sendline.ledger import work
+from sendline.ledger import scripts, work
 from sendline.ledger.connection import AsyncLedger
+from sendline.ledger.keys import KEYS
 from sendline.ledger.limits import Limits
 from sendline.settings import AccountSettings, Settings
 from sendline_worker.accounts import directory_json, directory_of, load_accounts
@@ -48,12 +51,15 @@ class Stage:
     settings: Settings
     stopping: list[bool] = field(default_factory=list)
 
-    async def play(self, script, *, connections=20, lease=90.0):
-        """Run `script(dispatcher, ledger, settler)` with everything open, and close it all."""
+    async def play(self, script, *, connections=20, lease=90.0, url=None, wires=None):
+        """Run `script(dispatcher, ledger, settler)` with everything open, and close it all.
+
+        `url` is where its ledger is reached, `wires` how many connections it has to providers.
+        """
         accounts = load_accounts(self.settings)
         limits = Limits.of(self.settings)
-        ledger = AsyncLedger(self.settings.redis_url.get_secret_value())
-        wire = Wire(connections=connections, total=self.settings.call_timeout)
+        ledger = AsyncLedger(url or self.settings.redis_url.get_secret_value())
+        wire = Wire(connections=wires or connections, total=self.settings.call_timeout)
         name = f"test-{time.monotonic_ns()}"
         settler = Settler(name, ledger, limits)
         settling = asyncio.create_task(settler.run())
@@ -214,6 +220,126 @@ def test_a_claim_that_grew_old_is_handed_back_unsent(stage, producer, simulator)
     asyncio.run(stage.play(script))
     assert producer.counts()["created"] == 1
     assert simulator.summary().received == 0
+
+
+def test_a_call_that_got_no_connection_in_time_is_handed_back_and_not_on_the_wire(stage, producer, simulator):
+    async def script(dispatcher, _ledger, _settler):
+        simulator.behave("hang", count=1)
+        hangs, waits = send(producer, 2)
+        slice_ = asyncio.create_task(dispatcher.run(20))
+        await until(lambda: len(producer.get(waits.id).timeline) > 2)
+        assert simulator.summary().received == 1
+        await until(lambda: producer.get(waits.id).status is Status.SENT)
+        stage.stopping.append(True)
+        await slice_
+        return producer.get(hangs.id), producer.get(waits.id)
+
+    bounds = {"connections": 20, "wires": 1, "lease": 21.0}
+    assert Bounds(20, 21.0).begin_within == 0.5
+    hangs, waits = asyncio.run(stage.play(script, **bounds))
+    assert hangs.status is Status.UNCERTAIN
+    told = [(entry.status, entry.code) for entry in waits.timeline[:3]]
+    assert told == [(Status.CREATED, None), (Status.SENDING, None), (Status.CREATED, "handed_back")]
+    assert waits.attempts == 1
+    assert (simulator.summary().received, simulator.summary().accepted) == (2, 1)
+
+
+# A ledger whose answers are lost
+
+
+@pytest.fixture
+def proxy(redis_url):
+    with Proxy(urlsplit(redis_url).path) as made:
+        yield made
+
+
+@pytest.fixture
+def claim_sha():
+    return scripts.script("claim").sha.encode()
+
+
+def test_a_claim_whose_answer_was_lost_is_given_back_when_its_slice_ends(
+    stage, producer, simulator, proxy, claim_sha
+):
+    async def script(dispatcher, _ledger, _settler):
+        made = send(producer, 5)
+        proxy.drop_replies(1000, claim_sha)
+        await dispatcher.run(1.2)
+        assert proxy.dropped >= 2, "it claimed, and heard of nothing"
+        for message in map(producer.get, [each.id for each in made]):
+            assert (message.status, message.attempts) == (Status.CREATED, 0)
+            assert message.timeline[-1].code == "handed_back"
+        assert simulator.summary().received == 0
+        proxy.drop_none()
+        slice_ = asyncio.create_task(dispatcher.run(10))
+        await until(lambda: producer.counts()["sent"] == 5)
+        stage.stopping.append(True)
+        await slice_
+
+    asyncio.run(stage.play(script, url=proxy.redis_url))
+    assert (simulator.summary().accepted, simulator.summary().accepted_twice) == (5, 0)
+
+
+def test_an_answer_that_was_lost_once_is_asked_for_again(stage, producer, simulator, proxy, claim_sha):
+    async def script(dispatcher, _ledger, _settler):
+        made = send(producer, 5)
+        proxy.drop_replies(3, claim_sha)
+        slice_ = asyncio.create_task(dispatcher.run(10))
+        await until(lambda: producer.counts()["sent"] == 5)
+        assert {producer.get(each.id).attempts for each in made} == {1}
+        stage.stopping.append(True)
+        await slice_
+
+    asyncio.run(stage.play(script, url=proxy.redis_url))
+    assert proxy.dropped == 3
+    assert (simulator.summary().received, simulator.summary().accepted_twice) == (5, 0)
+
+
+@pytest.mark.parametrize("lost", ["every answer", "the whole ledger"])
+def test_what_a_lost_answer_took_is_given_back_though_signing_off_fails_as_well(
+    stage, producer, simulator, proxy, claim_sha, lost
+):
+    async def script(dispatcher, _ledger, _settler):
+        [message] = send(producer, 1)
+        proxy.drop_replies(1000, b"" if lost == "every answer" else claim_sha)
+        slice_ = asyncio.create_task(dispatcher.run(1.2))
+        await until(lambda: producer.get(message.id).status is Status.SENDING)
+        if lost == "the whole ledger":
+            proxy.refuse()
+            proxy.cut()
+        await slice_
+        began = time.monotonic()
+        await dispatcher.run(0.3)
+        assert time.monotonic() - began < 2, "nothing is claimed before that is settled"
+        if lost == "the whole ledger":
+            assert producer.get(message.id).status is Status.SENDING
+            proxy.refuse(False)
+        proxy.drop_none()
+        await dispatcher.drain(10)
+        told = producer.get(message.id)
+        assert (told.status, told.attempts, told.timeline[-1].code) == (Status.CREATED, 0, "handed_back")
+        slice_ = asyncio.create_task(dispatcher.run(10))
+        await until(lambda: producer.get(message.id).status is Status.SENT)
+        stage.stopping.append(True)
+        await slice_
+
+    asyncio.run(stage.play(script, url=proxy.redis_url))
+    assert (simulator.summary().received, simulator.summary().accepted_twice) == (1, 0)
+
+
+def test_an_outcome_whose_writing_was_not_answered_is_written_once(stage, producer, simulator, proxy, raw):
+    async def script(dispatcher, _ledger, _settler):
+        proxy.drop_replies(3, scripts.script("settle").sha.encode())
+        send(producer, 20)
+        slice_ = asyncio.create_task(dispatcher.run(10))
+        await until(lambda: proxy.dropped == 3)
+        await until(lambda: producer.counts()["sent"] == 20)
+        stage.stopping.append(True)
+        await slice_
+
+    asyncio.run(stage.play(script, url=proxy.redis_url))
+    assert raw.hget(KEYS["meta"], "dead") is None
+    assert (simulator.summary().received, simulator.summary().accepted_twice) == (20, 0)
 
 
 def test_a_message_of_an_account_that_this_worker_does_not_have_is_left_to_others(stage, producer):

@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from sendline_worker import elapsed
 from sendline_worker.providers.base import Answer
 from sendline_worker.wire import ANSWER_LIMIT, Broken, Wire
 
@@ -419,6 +420,27 @@ async def until(true: Callable[[], object]) -> None:
     async with asyncio.timeout(5):
         while not true():  # noqa: ASYNC110 - what it waits for has no event
             await asyncio.sleep(0.001)
+
+
+async def test_a_request_that_may_not_begin_any_more_never_reaches_the_server():
+    async with serving(answering(OK, OK)) as server, wiring() as wire:
+        for late in (0.001, 3600):
+            request = server.request()
+            broken = await wire.call(request, begin_by=elapsed.now() - late)
+            assert broken == Broken(False, "it could not be begun in time", too_late=True)
+            assert request.extensions["on_wire"] is False
+        assert isinstance(await wire.call(server.request(), begin_by=elapsed.now() + 5), Answer)
+        assert len(server.requests) == 1
+
+
+async def test_a_request_that_waited_too_long_for_a_connection_is_not_begun():
+    async with serving(answering(b"")) as server, wiring(connections=1, total=0.4) as wire:
+        first = asyncio.create_task(wire.call(server.request()))
+        await until(lambda: server.requests)
+        broken = await wire.call(server.request(), begin_by=elapsed.now() + 0.1)
+        assert broken == Broken(False, "it could not be begun in time", too_late=True)
+        assert len(server.requests) == 1
+        assert isinstance(await first, Broken)
 
 
 # Connections that are used again

@@ -81,9 +81,8 @@ def test_a_message_is_sent_looked_at_and_canceled(run):
             "redis_url: Redis at 127.0.0.1:1 can't be reached",
         ),
         (SEND, {"SENDLINE_REDIS_TIMEOUT": "soon"}, "redis_timeout: "),
-        (("worker",), {"SENDLINE_REDIS_URL": "redis://127.0.0.1:1"}, "redis_url: Redis at 127.0.0.1:1"),
     ],
-    ids=["number", "no redis", "setting", "worker without redis"],
+    ids=["number", "no redis", "setting"],
 )
 def test_a_mistake_is_one_line_and_code_2(run, words, environment, line):
     code, out, err = run(*words, **environment)
