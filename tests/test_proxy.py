@@ -116,7 +116,7 @@ def test_the_delay_holds_replies_back(proxy, client):
 
 @pytest.mark.parametrize("under_request", [False, True])
 def test_idle_connections_are_closed_by_chance_and_the_same_seed_gives_the_same(under_request):
-    with running(SimulatorOptions()) as url:
+    with running(SimulatorOptions(port=0)) as url:
         port = int(url.rpartition(":")[2])
         broken = []
         for _ in range(2):

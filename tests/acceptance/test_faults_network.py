@@ -48,8 +48,8 @@ def test_old_connections_to_redis_become_black_holes(running):
     judge.audit()
 
 
-@pytest.mark.parametrize("verb", ["claim", "settle", "tick"])
-def test_the_reply_to_a_workers_call_is_lost_after_the_server_executed_it(running, verb):
+@pytest.mark.parametrize("verb", ["claim", "settle", "tick", "receive"])
+def test_the_reply_to_a_call_is_lost_after_the_server_executed_it(running, verb):
     judge = running.judge
     before = running.redis.dropped
     running.redis.drop_replies(3, after=script(verb).sha.encode())
@@ -148,7 +148,7 @@ def test_the_provider_is_down_for_a_while(running):
 
 def test_a_slow_provider_is_waited_for(running):
     judge = running.judge
-    running.simulator.settings(latency=1.5)
+    running.simulator.settings(latency=1.0)
     ids = judge.send(200, "slow")
     judge.await_settled()
     judge.check(ids, uncertain=0)

@@ -50,6 +50,9 @@ local function give_up(id, r, status, code, reason)
     return amend(id, r) -- it is held already
   end
   if in_doubt then
+    if has(r, FLAG.QUEUED) then
+      redis.call('LREM', K.line .. r[F.lane] .. ':' .. r[F.route], 1, id) -- it may enter a line again
+    end
     move(id, r, S.UNCERTAIN, code, reason .. '; but an earlier attempt may have been accepted')
     hold(id, r)
     return save(id, r)
