@@ -423,13 +423,13 @@ def test_a_fault_in_one_question_ends_no_other_and_is_told_without_the_text(
     async def script():
         message_id = await doubtful(producer, simulator, "accepted_hang", text="Secret code 271828")
         stage.make_due()
-        await until(lambda: "asking about it failed" in caplog.text)
+        await until(lambda: "asking about an uncertain message failed" in caplog.text)
         stage.make_due()
         await until(lambda: producer.get(message_id).status is Status.SENT)
 
     with caplog.at_level(logging.DEBUG):
         stage.play(script)
-    assert "asking about it failed: ValueError" in caplog.text
+    assert "asking about an uncertain message failed: ValueError" in caplog.text
     assert "271828" not in caplog.text
 
 

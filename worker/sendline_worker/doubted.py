@@ -48,7 +48,7 @@ class Choice:
 
 
 def chosen(ledger: "Ledger", choice: Choice) -> Iterator[Doubted]:
-    """Yield the uncertain messages that are meant, the oldest first. Raises LedgerError."""
+    """Yield the uncertain messages that are meant, first accepted first. Raises LedgerError."""
     cursor, found = 0, set[bytes]()
     while True:
         cursor, some = ledger.run(doubts.uncertain(cursor))

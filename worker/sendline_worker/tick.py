@@ -87,7 +87,7 @@ class Ticker:
         """Say once that dispatching has stopped on purpose, and once that it goes on."""
         if behind and not self._behind:
             log.error(
-                "nothing is sent: the ledger lacks what was seen of it earlier "
+                "nothing is sent: the ledger came back from an older state "
                 "(a failover, a restored backup); run `sendline recover`"
             )
         elif self._behind and not behind:

@@ -182,7 +182,7 @@ def test_deciding_again_tells_that_it_is_not_uncertain_any_more(run, doubtful):
     run("fail", one)
     code, out, err = run("fail", one)
     assert (code, err) == (1, "")
-    assert out == "warn 0 failed\nwarn 1 not uncertain any more\n"
+    assert out == "warn 0 failed\nwarn 1 not uncertain, or not any more\n"
 
 
 def test_the_reason_is_kept_in_the_timeline(run, doubtful, world):
@@ -205,7 +205,7 @@ def test_each_that_could_not_be_done_is_counted_by_its_cause(run, read, doubtful
         "warn 0 sent again",
         "warn 1 not resent: its validity has ended (let it fail, or send a new message)",
         "warn 1 not known",
-        "warn 1 not uncertain any more",
+        "warn 1 not uncertain, or not any more",
     ]
     assert status(expired) is Status.UNCERTAIN
     assert status(fine) is Status.RETRYING

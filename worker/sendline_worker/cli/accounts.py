@@ -55,6 +55,8 @@ def accounts(
     unrouted = sum(line.length for line in found.lines if not line.route)
     if unrouted:
         print_line(f"{unrouted} messages have no route yet: the next tick of a worker finds it")
+    if found.pulse.behind:
+        print_line("nothing is sent: the ledger came back from an older state; run `sendline recover`")
     if not found.pulse.ticking:
         print_line("no worker is running: start `sendline worker`, or `sendline up`")
     if urls:

@@ -3,9 +3,12 @@
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+from pydantic import SecretStr
+
 from sendline.ledger.connection import Ledger
 from sendline.producer import Producer
 from sendline.settings import Settings, ledger_url
+from sendline.settings.instances import instance_dir, running_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +32,21 @@ def producer(settings: Settings) -> "Iterator[Producer]":
 
     with Producer(settings=settings, directory=configured if settings.accounts else None) as opened:
         yield opened
+
+
+@contextlib.contextmanager
+def ledger_at_rest(settings: Settings) -> "Iterator[Ledger]":
+    """Open the ledger; an embedded server that does not run is started, alone, while this lasts."""
+    if settings.redis_url is not None or running_server(settings) is not None:
+        with ledger(settings) as opened:
+            yield opened
+        return
+    from sendline_worker.embedded import EmbeddedServer
+
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(EmbeddedServer(instance_dir(settings), settings.durability))
+        started = settings.model_copy(update={"redis_url": SecretStr(server.url)})
+        yield stack.enter_context(ledger(started))
 
 
 @contextlib.contextmanager

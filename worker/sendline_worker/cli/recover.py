@@ -51,7 +51,7 @@ def recover(
     was being sent, what came due, and as many from the head of each line as the rates allow. Then see
     `sendline uncertain`. A TIME is ISO 8601, or how long ago: 10m, 6h, 2d.
 
-    It may be interrupted and run again.
+    It may be interrupted and run again. Where `sendline up` is stopped, its server is started for this.
 
     \b
     Examples:
@@ -61,13 +61,13 @@ def recover(
       sendline recover --since 6h
     """  # noqa: D301 - the parser's mark for what it must not wrap
     settings = opening.load(config)
-    with opening.ledger(settings) as ledger:
+    with opening.ledger_at_rest(settings) as ledger:
         asked = _Asked.read(ledger, since, until)
         state = ledger.run(recovery.state())
         if state.behind is None:
             if not restored and not asked.since:
                 return _not_behind(asked, json=json)
-            _check_unnoticed(ledger, restored=restored and not asked.since, yes=yes, json=json)
+            _check_unnoticed(ledger, restored=restored, yes=yes, json=json)
         done = _recover(ledger, Limits.of(settings), state.era, asked, json=json)
     _tell(done, asked, json=json)
     return 0
@@ -100,7 +100,7 @@ def _check_unnoticed(ledger: "Ledger", *, restored: bool, yes: bool, json: bool)
     if not read_pulse(ledger).ticking:
         return
     if restored:
-        fix = "stop the workers, and say with --since when the backup was made"
+        fix = "stop the workers, and give --since with the time of the backup instead of --restored"
         raise Failure("--restored", f"a worker runs on this ledger already; {fix}")
     if not yes:
         confirm("Workers run, and nobody has noticed a loss: messages that wait may be held", json=json)

@@ -29,7 +29,7 @@ app = make_app()
 
 SHOWN: Final = 50
 WORDS: Final[dict[Decided, str]] = {
-    "settled": "not uncertain any more",
+    "settled": "not uncertain, or not any more",
     "over": "final already: its deadline has passed",
     "expired": "not resent: its validity has ended (let it fail, or send a new message)",
     "canceled": "not resent: it was canceled (let it fail)",
@@ -62,7 +62,7 @@ def uncertain(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """List the messages whose fate is not known, the oldest first; `resend` and `fail` decide about them.
+    """List the messages whose fate is not known, first accepted first; `resend` and `fail` decide about them.
 
     The provider may or may not have accepted them, so they are not sent again by themselves: a receipt, a
     look-up, you or their deadline decides.
