@@ -28,7 +28,7 @@ from sendline_worker.stack import Stack
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-PLANNED = {"recover"}
+PLANNED: set[str] = set()
 """Commands that the pages name as not there yet."""
 
 

@@ -159,6 +159,21 @@ def test_asking_takes_a_token_of_the_rate(asked):
     assert len(asked.claim().claims) == 1, "one of the two tokens went to the asking"
 
 
+def test_a_token_that_was_taken_ahead_is_owed(asked):
+    doubt(asked)
+    asked.configure(account_limits("main", rate=1, burst=2, asks=True))
+    asked.clock.advance(FIRST)
+    asked.accept_many(5)
+    assert len(asked.claim().claims) == 2
+    assert len(asked.inquire("main")) == 1
+    asked.accept(lane="urgent")  # its line is looked at now
+    taken = []
+    for _ in range(4):
+        taken.append(len(asked.claim().claims))
+        asked.clock.advance(1)
+    assert taken == [0, 0, 1, 1]
+
+
 @pytest.mark.parametrize(("effect", "again"), [("pause", 60), ("stop", None)], ids=["paused", "stopped"])
 def test_a_paused_or_stopped_account_is_not_asked(asked, effect, again):
     [message_id] = doubt(asked)

@@ -301,6 +301,16 @@ def test_signing_off_again_leaves_alone_what_the_same_dispatcher_took_since(worl
     assert {world.settle(claim, "sent") for claim in mine} == {"settled"}
 
 
+def test_a_late_sign_off_is_refused_and_forgets_nothing_of_the_claim_after_it(world, claims):
+    world.accept_many(2)
+    mine = world.claim(2, number=3).claims
+    assert not world.sign_off(number=2, unanswered=1)
+    assert world.counts() == {"sending": 7}
+    again = world.claim(2, number=3)
+    assert [(c.message_id, c.token) for c in again.claims] == [(c.message_id, c.token) for c in mine]
+    assert world.claim(2, number=2).late
+
+
 def test_a_claim_that_arrives_only_after_the_sign_off_is_refused(world):
     world.configure("main")
     made = world.accept_many(3)

@@ -46,7 +46,7 @@ local function begin()
     return nil, {-1, 0, since, till}
   end
   if not noticed then
-    fall_behind(SEQ, MARK) -- dispatching stops meanwhile
+    fall_behind(ERA, SEQ, MARK) -- dispatching stops meanwhile
   end
   local limits = noticed and noticed[5] or limits_in_force()
   local lines, us = {}, (till - since + 2 * CLOCKS_APART) * 1000
@@ -81,6 +81,7 @@ local function hold_back(id, r)
   if is_waiting(r) then
     r[F.attempts] = r[F.attempts] + 1
     r[F.account] = likely(r[F.route])
+    r[F.claim] = 0 -- what an older claim came to says nothing about a forgotten one
   end
   move(id, r, S.UNCERTAIN, 'failover', reason)
   hold(id, r)
@@ -130,6 +131,12 @@ local function hold_timed()
   return false
 end
 
+-- Whether a claim of it would surely have taken something of the rate. One that had expired or was canceled is
+-- dropped; one that was claimed before may stand at the head only since the loss.
+local function takes_rate(r)
+  return expires_at(r) > job.till and not has(r, FLAG.CANCEL) and r[F.claim] == 0
+end
+
 -- The head of each line. Returns whether that is all.
 local function hold_heads()
   while job.lines[job.line] do
@@ -147,8 +154,8 @@ local function hold_heads()
         local r = load(id)
         if budget > 0 and r and is_waiting(r) and has(r, FLAG.QUEUED) and was_there(r) then
           redis.call('LREM', key, 1, id)
-          if expires_at(r) > job.till then
-            budget = budget - 1 -- else it may have been dropped without taking anything of the rate
+          if takes_rate(r) then
+            budget = budget - 1
           end
           hold_back(id, r)
         else
@@ -166,10 +173,12 @@ end
 -- Tokens go on beyond whatever was given out and forgotten: no old one fits a new claim.
 local function finish_recovery()
   local claims = tonumber(redis.call('HGET', K.meta, 'claims') or 0)
-  ERA, BEHIND, job.done, job.lines = ERA + 1, nil, true, {}
+  local era = math.max(ERA, cmsgpack.unpack(BEHIND)[6]) + 1 -- a recovery may have been forgotten, too
+  local upto = claims + CLAIMS_JUMP * (era - ERA)
+  ERA, BEHIND, job.done, job.lines = era, nil, true, {}
   redis.call('HSET', K.meta, 'era', ERA, 'ticked_at', NOW,
-    'claims', string.format('%.0f', claims + CLAIMS_JUMP),
-    'lost_above', string.format('%.0f', claims), 'lost_upto', string.format('%.0f', claims + CLAIMS_JUMP))
+    'claims', string.format('%.0f', upto),
+    'lost_above', string.format('%.0f', claims), 'lost_upto', string.format('%.0f', upto))
   redis.call('HDEL', K.meta, 'behind', 'gaps')
   rouse()
 end

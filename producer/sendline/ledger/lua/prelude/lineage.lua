@@ -42,24 +42,28 @@ local function last_known(mark)
   return since
 end
 
--- What the accounts of all lines may send now: {name: {interval us, burst}}. It may be changed before a recovery.
+-- What the accounts of all lines may send: {name: {interval us, burst}}, or might until lately (see configure.lua).
 local function limits_in_force()
   local limits = {}
   for lane = 0, LANES - 1 do
     for _, route in ipairs(redis.call('ZRANGE', K.ready .. lane, 0, -1)) do
       for name in route:gmatch('[^,]+') do
-        local h = redis.call('HMGET', K.account .. name, 'interval', 'burst')
-        limits[name] = h[1] and {tonumber(h[1]), tonumber(h[2])}
+        local h = redis.call('HMGET', K.account .. name, 'interval', 'burst', 'was_interval', 'was_burst', 'was_until')
+        local limit = h[1] and {tonumber(h[1]), tonumber(h[2])}
+        if limit and h[5] and tonumber(h[5]) > NOW then
+          limit = {math.min(limit[1], tonumber(h[3])), math.max(limit[2], tonumber(h[4]))}
+        end
+        limits[name] = limit
       end
     end
   end
   return limits
 end
 
--- Stops dispatching. `seq` and `mark` are of the newest event that somebody has seen. Numbers of events go on beyond
+-- Stops dispatching. `era`, `seq` and `mark` are of the newest event that somebody has seen. Numbers of events go on beyond
 -- it, so that who reads them is told that some are lost.
-local function fall_behind(seq, mark)
-  BEHIND = cmsgpack.pack({NOW, last_known(mark), seq, SEQ, limits_in_force()})
+local function fall_behind(era, seq, mark)
+  BEHIND = cmsgpack.pack({NOW, last_known(mark), seq, SEQ, limits_in_force(), era})
   SEQ, MARK = math.max(SEQ, seq) + SEQ_JUMP, NOW_US
   redis.call('DEL', K.nothing) -- see go_on_when_full
   redis.call('HSET', K.meta, 'behind', BEHIND, 'seq', string.format('%.0f', SEQ), 'mark', string.format('%.0f', MARK))
@@ -70,7 +74,7 @@ do
   if seen ~= '' and not BEHIND then
     local born, era, seq, mark = unpack(cmsgpack.unpack(seen))
     if lacks(born, era, seq, mark) then
-      fall_behind(seq, mark)
+      fall_behind(era, seq, mark)
     end
   end
 end
