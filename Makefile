@@ -26,7 +26,7 @@ demo: $(VENV)/.installed  ## send 1,001 messages through the whole of Sendline o
 	@$(BIN)/sendline demo
 
 test: $(VENV)/.installed  ## run the whole suite: units, properties, real processes
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 chaos: $(VENV)/.installed  ## send 20,000 messages under random faults, twice; SEED= MESSAGES= SECONDS= POLICY=
 	@PYTHONPATH=tests $(BIN)/python -m chaos --seed $(SEED) --messages $(MESSAGES) --seconds $(SECONDS) --policy $(POLICY)

@@ -118,7 +118,7 @@ def test_a_sentinel_that_watches_is_told(tmp_path):
 
 
 def test_a_cluster_is_refused():
-    with tcp_server("--cluster-enabled", "yes") as (server, _):
+    with tcp_server("--cluster-enabled", "yes", "--cluster-port", str(free_port())) as (server, _):
         assert ("kind", "FAIL") in not_well(checks_of(server.url))
 
 

@@ -434,9 +434,10 @@ async def test_a_request_that_may_not_begin_any_more_never_reaches_the_server():
 
 
 async def test_a_request_that_waited_too_long_for_a_connection_is_not_begun():
-    async with serving(answering(b"")) as server, wiring(connections=1, total=0.4) as wire:
+    async with serving(answering(b"")) as server, wiring(connections=1, total=2.0) as wire:
         first = asyncio.create_task(wire.call(server.request()))
         await until(lambda: server.requests)
+        await asyncio.sleep(1.0)  # the second gets the connection well before its own end
         broken = await wire.call(server.request(), begin_by=elapsed.now() + 0.1)
         assert broken == Broken(False, "it could not be begun in time", too_late=True)
         assert len(server.requests) == 1

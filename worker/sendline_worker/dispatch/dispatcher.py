@@ -14,6 +14,7 @@ from sendline.ledger import work
 from sendline_worker import elapsed
 from sendline_worker.dispatch.bell import Bell
 from sendline_worker.dispatch.policy import RetryPolicy, not_ours, settlement
+from sendline_worker.dispatch.tasks import end
 from sendline_worker.outcomes import NotBegun, Outcome
 
 if TYPE_CHECKING:
@@ -96,7 +97,9 @@ class Dispatcher:
 
     async def run(self, slice_seconds: float) -> None:
         """Claim until nothing may go within LINGER, the slice ends, or the worker stops."""
-        end = time.monotonic() + slice_seconds
+        ends_at = time.monotonic() + slice_seconds
+        if self._unanswered is not None and self._resolving is None:
+            await self._sign_off()  # a fault had ended the slice before
         if self._resolving is not None:
             await asyncio.wait({self._resolving}, timeout=slice_seconds)
             if not self._resolving.done():
@@ -104,7 +107,7 @@ class Dispatcher:
             self._resolving = None
         busy_at = time.monotonic()
         async with self._listening() as bell:
-            while time.monotonic() < end and not self._is_stopping():
+            while time.monotonic() < ends_at and not self._is_stopping():
                 self._news.clear()
                 if self._room() <= 0:
                     await self._rest(LOOK)
@@ -112,7 +115,7 @@ class Dispatcher:
                 may_sign_off = time.monotonic() - busy_at >= LINGER
                 if may_sign_off:
                     await bell.pause()  # a bell that rings from here on is not for this dispatcher
-                claimed = await self._claim(may_sign_off=may_sign_off, until=end)
+                claimed = await self._claim(may_sign_off=may_sign_off, until=ends_at)
                 if claimed is None:
                     break
                 if claimed.signed_off or claimed.behind:
@@ -128,6 +131,8 @@ class Dispatcher:
         last = {*self._carrying, *filter(None, [self._resolving])}
         if last:
             await asyncio.wait(last, timeout=timeout)
+        if self._resolving is not None:
+            await end(self._resolving)  # the ledger is still away: what was claimed is judged
         return len(self._carrying)
 
     def _room(self) -> int:
