@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from sendline.ledger import verbs
 from sendline.ledger.limits import Limits
+from sendline.ledger.recovery import WHAT_HAPPENED
 from sendline.ledger.standing import account_state, flow, last_claim, read_pulse
 from sendline.settings import bounds
 from sendline_worker.accounts import Account, directory_of
@@ -108,7 +109,7 @@ def _check_flow(settings: "Settings", ledger: "Ledger", pulse: "Pulse") -> "Iter
     """Check what the workers' own watch looks at: that work which may go is claimed."""
     seen = ledger.run(flow(Limits.of(settings)))
     if pulse.behind:
-        told = "nothing is sent: the ledger came back from an older state (a failover, a restored backup)"
+        told = f"nothing is sent: {WHAT_HAPPENED}"
         yield Check("FAIL", "ledger", told, "run `sendline recover`, then see `sendline uncertain`")
     if seen.waits is None or seen.halted:
         return

@@ -14,6 +14,7 @@ from sendline.contract.lane import Lane
 from sendline.ledger import work
 from sendline.ledger.connection import Ledger
 from sendline.ledger.limits import Limits
+from sendline.ledger.recovery import WHAT_HAPPENED
 from sendline.ledger.standing import flow
 from sendline.settings import bounds, ledger_url
 from sendline_worker.accounts import directory_json, directory_of
@@ -86,10 +87,7 @@ class Ticker:
     def _tell(self, *, behind: bool) -> None:
         """Say once that dispatching has stopped on purpose, and once that it goes on."""
         if behind and not self._behind:
-            log.error(
-                "nothing is sent: the ledger came back from an older state "
-                "(a failover, a restored backup); run `sendline recover`"
-            )
+            log.error("nothing is sent: %s; run `sendline recover`", WHAT_HAPPENED)
         elif self._behind and not behind:
             log.warning("the ledger has recovered: dispatching goes on")
         self._behind = behind

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from sendline.contract.message import instant, stamp
 from sendline.contract.status import WAITING, Status
+from sendline.ledger.recovery import WHAT_HAPPENED
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -15,10 +16,7 @@ if TYPE_CHECKING:
 PATIENCE: Final = 3.0
 """Seconds for which something that could happen may not have happened yet, without anything being wrong."""
 
-_BEHIND: Final = (
-    "Nothing is sent: the ledger came back from an older state (a failover, a restored backup). "
-    "Run `sendline recover`."
-)
+_BEHIND: Final = f"Nothing is sent: {WHAT_HAPPENED}. Run `sendline recover`."
 _UNITS: Final = (("day", 86400), ("h", 3600), ("min", 60))
 
 

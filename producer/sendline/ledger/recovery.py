@@ -9,6 +9,8 @@ from sendline.ledger.limits import Limits
 from sendline.ledger.record import short, unpack
 from sendline.ledger.scripts import script
 
+WHAT_HAPPENED: Final = "the ledger came back from an older state (a failover, a restored backup)"
+"""What a person is told wherever it matters."""
 STEP: Final = 1000
 """Messages one call looks at, so that no call holds the ledger up."""
 

@@ -48,7 +48,7 @@ local function begin()
   if not noticed then
     fall_behind(ERA, SEQ, MARK) -- dispatching stops meanwhile
   end
-  local limits = noticed and noticed[5] or limits_in_force()
+  local limits = cmsgpack.unpack(BEHIND)[5] -- as they were when it was noticed
   local lines, us = {}, (till - since + 2 * CLOCKS_APART) * 1000
   for lane = 0, LANES - 1 do
     lines[#lines + 1] = {lane, '', ALL} -- they may have got their route and gone
