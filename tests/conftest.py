@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
+import sendline.ledger.accounts
 import sendline.ledger.doubts
 import sendline.ledger.recovery
 import sendline.ledger.standing
@@ -89,7 +90,8 @@ def clock(raw, monkeypatch) -> Clock:
         return script(verb, clock=CLOCK)
 
     ledger = sendline.ledger
-    for module in (ledger.doubts, ledger.recovery, ledger.standing, ledger.verbs, ledger.work):
+    verbs = (ledger.accounts, ledger.doubts, ledger.recovery, ledger.standing, ledger.verbs, ledger.work)
+    for module in verbs:
         monkeypatch.setattr(module, "script", with_clock)
     return Clock(raw)
 

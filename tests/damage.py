@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from ledger_world import account_limits, sender_row
 from sendline.contract import ids
 from sendline.contract.status import Status
 from sendline.ledger.keys import KEYS, account_key, line_key, message_key
@@ -10,11 +11,14 @@ from sendline.ledger.record import FIELDS, digest, pack, unpack
 
 HOUR = 3600
 MAIN = line_key(1, "main")
+SPRING = line_key(2, "main", "spring")
+NUMBERED = line_key(1, "numbers", sender_row())
+ANOTHERS = line_key(1, "numbers", sender_row("+13115550000"))
 
 
 def furnish(world):
     """Make a ledger with messages of every status; return their ids by what they are."""
-    world.configure("main", "spare")
+    world.configure("main", "spare", account_limits("numbers", sender_rate=5))
     made = {}
     for name, target, fields in (
         ("sent", Status.SENT, {"provider_id": "p-sent"}),
@@ -41,6 +45,8 @@ def furnish(world):
     made["scheduled"] = world.accept(delay=HOUR)
     made["queued"] = world.accept()
     made["second"] = world.accept("main,spare", lane="urgent")
+    made["spring"] = world.accept(lane="bulk", campaign="spring")
+    made["numbered"] = world.accept("numbers")
     assert world.receive("delivered", provider_id="p-unknown") == "parked"
     world.raw.delete(KEYS["tick"])
     return made
@@ -63,9 +69,18 @@ def count(world, **by):
         world.raw.hincrby(KEYS["counts"], name, number)
 
 
+def move_to_row(world, message_id, row, another):
+    """Move an id to a row that takes turns, as if it belonged there."""
+    world.raw.lrem(row, 0, message_id)
+    world.raw.rpush(another, message_id)
+    line, _, name = another.removeprefix(KEYS["line"]).rpartition(":")
+    world.raw.zadd(KEYS["rows"] + line, {name: 0})
+
+
 def move_to_line(world, message_id, lane, route):
     world.raw.lrem(MAIN, 0, message_id)
     world.raw.rpush(line_key(lane, route), message_id)
+    world.raw.zadd(f"{KEYS['rows']}{lane}:{route}", {"": 0})
     world.raw.zadd(f"{KEYS['ready']}{lane}", {route: world.clock.us})
 
 
@@ -133,6 +148,31 @@ DAMAGE = {
     ),
     "a stranger in a line": Damage(
         lambda w, m: w.raw.rpush(MAIN, STRANGER), "stands in a line, and has no record", STRANGER
+    ),
+    "in the row of another campaign": Damage(
+        lambda w, m: move_to_row(w, m["spring"], SPRING, line_key(2, "main", "summer")),
+        "a line that is not its own",
+        "spring",
+    ),
+    "in the row of no campaign": Damage(
+        lambda w, m: w.raw.rpush(line_key(2, "main"), m["spring"]), "a line that is not its own", "spring"
+    ),
+    "of no campaign, in the row of one": Damage(
+        lambda w, m: w.raw.rpush(SPRING, m["queued"]), "a line that is not its own", "queued"
+    ),
+    "twice in the row of its campaign": Damage(
+        lambda w, m: w.raw.rpush(SPRING, m["spring"]), "more than once", "spring"
+    ),
+    "the row of its campaign gone": Damage(
+        lambda w, m: w.raw.delete(SPRING), "does not stand there", "spring"
+    ),
+    "in the row of another sender": Damage(
+        lambda w, m: move_to_row(w, m["numbered"], NUMBERED, ANOTHERS),
+        "a line that is not its own",
+        "numbered",
+    ),
+    "in the rows of its sender and of all": Damage(
+        lambda w, m: w.raw.rpush(line_key(1, "numbers"), m["numbered"]), "more than once", "numbered"
     ),
     # Timers
     "no timer": Damage(
@@ -203,9 +243,17 @@ DAMAGE = {
         lambda w, m: w.raw.zrem(KEYS["ready"] + "0", "main,spare"),
         "the urgent line of main or spare holds messages, and is not announced",
     ),
-    "announced in vain": Damage(
-        lambda w, m: w.raw.zadd(KEYS["ready"] + "2", {"spare": 7}),
-        "the bulk line of spare is announced to the workers, and nothing stands in it",
+    "a row without turns": Damage(
+        lambda w, m: w.raw.zrem(KEYS["rows"] + "2:main", "spring"),
+        "the bulk line of main (campaign spring) holds messages, and takes no turns with others",
+    ),
+    "a sender's row without turns": Damage(
+        lambda w, m: w.raw.delete(KEYS["rows"] + "1:numbers"),
+        f"the normal line of numbers (sender {sender_row()[1:]}) holds messages, and takes no turns",
+    ),
+    "a line of campaigns not announced": Damage(
+        lambda w, m: w.raw.delete(KEYS["ready"] + "2"),
+        "the bulk line of main holds messages, and is not announced",
     ),
     "no route announced": Damage(
         lambda w, m: w.raw.zadd(KEYS["ready"] + "1", {"": 7}), "messages without a route is announced"
@@ -274,6 +322,9 @@ DAMAGE = {
     ),
     "an unknown status": Damage(
         lambda w, m: change(w, m["failed"], status=99), "can't be read", "failed", mendable=False
+    ),
+    "a number for a campaign": Damage(
+        lambda w, m: change(w, m["spring"], campaign=7), "can't be read", "spring", mendable=False
     ),
     "a text for a number": Damage(
         lambda w, m: change(w, m["retrying"], due=b"soon"), "can't be read", "retrying", mendable=False

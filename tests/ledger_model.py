@@ -1,21 +1,27 @@
 """A small model of what the ledger promises, in plain Python: what its scripts are compared with."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from account_model import State
 from ledger_world import account_limits
 from sendline.contract.lane import LANE_CODES, Lane, OnUncertain
 from sendline.contract.status import EDGES, WAITING, Cause, Status
 from sendline.ledger.limits import Limits
+from sendline.ledger.record import timeline
 
 ACCOUNTS = {
     "a": account_limits("a", rate=5, burst=4, asks=True),
     "b": account_limits("b", rate=50, burst=5, in_flight=4, on_uncertain="resend"),
 }
 ROUTES = ("a", "b", "a,b")
+PASSED_ON = "b,a"
+"""The route of what `a` did not accept."""
+CAMPAIGNS = ("spring", "fall")
 LIMITS = Limits(deadline=500, retention=1000, max_attempts=3)
 DEADLINE = LIMITS.deadline * 1000
 LEASE = 90
-PAUSE = 5
+GRACE = 21
+"""Milliseconds by which a token may be older than the call that takes it, rounded up."""
 ALLOWED = {
     proof: {(edge.source, edge.target) for edge in EDGES if proof or edge.cause is not Cause.PROOF}
     for proof in (True, False)
@@ -45,6 +51,7 @@ class Told:
     provider_id: str | None = None
     late: int = 0
     """Outcomes that came after their claim had ended."""
+    campaign: str | None = None
 
     @property
     def waits(self) -> bool:
@@ -53,6 +60,11 @@ class Told:
     @property
     def sends(self) -> bool:
         return self.status is Status.SENDING
+
+    @property
+    def place(self) -> tuple[int, str, str]:
+        """The lane, the route and the row in which it stands while it is queued."""
+        return LANE_CODES[self.lane], self.route, self.campaign or "" if self.lane is Lane.BULK else ""
 
     @property
     def is_held(self) -> bool:
@@ -66,17 +78,6 @@ class Told:
         return asked == "resend"
 
 
-@dataclass
-class State:
-    """What the model knows of one account. Times in ms, instants of calls in µs."""
-
-    stopped: bool = False
-    stopped_after: int = 0
-    paused_until: int = 0
-    claimed: list[int] = field(default_factory=list)
-    asked: list[int] = field(default_factory=list)
-
-
 @dataclass(frozen=True)
 class Outcome:
     """What an attempt comes to. Times in s."""
@@ -86,6 +87,7 @@ class Outcome:
     counted: bool
     named: bool
     effect: str
+    onward: bool = False
 
     @property
     def names(self) -> bool:
@@ -101,7 +103,7 @@ class Model:
     def __init__(self, clock):
         self._clock = clock
         self.messages: dict[bytes, Told] = {}
-        self.lines: dict[tuple[int, str], list[bytes]] = {}
+        self.lines: dict[tuple[int, str, str], list[bytes]] = {}
         self.accounts = {name: State() for name in ACCOUNTS}
         self.index: dict[tuple[str, str], bytes] = {}
         self.parked: dict[tuple[str, str], Status] = {}
@@ -117,7 +119,9 @@ class Model:
     def accept(self, draft, route, delay, valid_for):
         expires_at = self.now + (delay + valid_for) * 1000
         timer = min(self.now + delay * 1000, expires_at)
-        told = Told(draft.id, route, draft.lane, draft.on_uncertain, expires_at, timer)
+        told = Told(
+            draft.id, route, draft.lane, draft.on_uncertain, expires_at, timer, campaign=draft.campaign
+        )
         self.messages[told.id] = told
         if not delay:
             self._enter_line(told)
@@ -126,7 +130,7 @@ class Model:
         """Take a message for a claim; fail where the claim may not have it."""
         told = self.messages[claim.message_id]
         assert told.waits
-        assert self.line(told)[0] == told.id, "not the first of its line"
+        assert self.line(told)[0] == told.id, "not the first of its row"
         assert told.expires_at > self.now
         assert claim.record.text == b"Hello"
         assert claim.token > self.newest_token
@@ -136,10 +140,18 @@ class Model:
         assert account.paused_until <= self.now
         if account.stopped:
             account.paused_until = self.now + LEASE * 1000
-        account.claimed.append(self._clock.us)
+        account.claimed.append(self._instant(claim))
         told.status, told.account, told.token = Status.SENDING, claim.account, claim.token
         told.attempts, told.queued, told.timer = told.attempts + 1, False, self.now + LEASE * 1000
         self.newest_token = claim.token
+
+    def _instant(self, claim):
+        """The instant of the token: a little while ago where it came while work was waiting."""
+        entry = timeline(claim.record.timeline, claim.record.created)[-1]
+        assert entry.status is Status.SENDING
+        at = round(entry.at.timestamp() * 1000)
+        assert self.now - GRACE <= at <= self.now
+        return at * 1000
 
     def _choice(self, route):
         for name in route.split(","):
@@ -172,7 +184,7 @@ class Model:
             return "learned" if self._learn_late(told, key) else "again"
         if held:
             self.may_go_again.add(told.id)
-        self._affect(self.accounts[claim.account], claim.token, outcome.effect)
+        self._affect(told, claim, outcome.effect)
         if outcome.target in WAITING:
             self._give_back(told, outcome)
         elif outcome.target is Status.UNCERTAIN:
@@ -185,14 +197,10 @@ class Model:
             self.give_up(told, outcome.target)
         return "settled"
 
-    def _affect(self, account, token, effect):
-        if effect == "open" and account.stopped and token > account.stopped_after:
-            account.stopped, account.paused_until = False, 0
-        elif effect in ("pause", "stop"):
-            account.paused_until = max(account.paused_until, self.now + PAUSE * 1000)
-            account.stopped = account.stopped or effect == "stop"
-        if effect == "stop":
-            account.stopped_after = self.newest_token
+    def _affect(self, told, claim, effect):
+        account = self.accounts[claim.account]
+        if effect in ("pause", "stop") or claim.token > account.stopped_after:
+            account.affect(effect, told.id, claim.token, self.newest_token, self.now)
 
     def _give_back(self, told, outcome):
         told.attempts -= not outcome.counted
@@ -204,11 +212,15 @@ class Model:
         again = told.retried or told.status is Status.UNCERTAIN
         told.status = Status.RETRYING if again else outcome.target
         told.retried = told.status is Status.RETRYING
+        if outcome.onward and told.route == f"{told.account},{told.route[-1]}":
+            told.route = f"{told.route[-1]},{told.account}"
         if outcome.delay < 0:
             self._enter_line(told, at=0)
             account = self.accounts[told.account]
             if outcome.target is Status.CREATED and account.stopped:
                 account.paused_until = 0
+        elif outcome.onward and outcome.delay == 0:
+            self._enter_line(told)
         else:
             told.timer = min(self.now + outcome.delay * 1000, told.expires_at)
 
@@ -287,7 +299,7 @@ class Model:
     # Places
 
     def line(self, told):
-        return self.lines.setdefault((LANE_CODES[told.lane], told.route), [])
+        return self.lines.setdefault(told.place, [])
 
     def finish(self, told, status):
         told.status, told.timer = status, None

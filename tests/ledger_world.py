@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 from collections import Counter
+from hashlib import sha1
 
 from sendline.contract import ids
 from sendline.contract.accounts import AccountCard, Capabilities, RouteRule
@@ -12,9 +13,11 @@ from sendline.contract.lane import Lane, OnUncertain
 from sendline.contract.segments import measure
 from sendline.contract.status import Status
 from sendline.ledger import doubts, verbs, work
+from sendline.ledger.accounts import AccountLimits, Wake, configure
 from sendline.ledger.directory import Directory
 from sendline.ledger.keys import KEYS, account_key, line_key, message_key
 from sendline.ledger.limits import Limits
+from sendline.ledger.lines import SENDER_MARK
 from sendline.ledger.record import digest
 
 CLOCK = "local us = redis.call('GET', 'test:now') return {us:sub(1, -7), us:sub(-6)}"
@@ -22,7 +25,16 @@ CLOCK = "local us = redis.call('GET', 'test:now') return {us:sub(1, -7), us:sub(
 
 START = 1_700_000_000_000_000
 TO, SENDER = "+13115552367", "+13115552368"
-WAKE = work.Wake("wakes", b"envelope")
+WAKE = Wake("wakes", b"envelope")
+
+
+def sender_row(sender=SENDER, campaign=""):
+    """Return the row of what one sender sends, where an account of the route limits senders."""
+    return (
+        campaign
+        + "@"
+        + (sha1(sender.encode(), usedforsecurity=False).hexdigest()[:SENDER_MARK] if sender else "")
+    )
 
 
 class Clock:
@@ -42,8 +54,9 @@ class Clock:
         return self.us // 1000
 
 
-def account_limits(name, rate=1000.0, burst=100, in_flight=None, on_uncertain=None, *, asks=False):
-    return work.AccountLimits(name, rate, burst, in_flight, on_uncertain, asks)
+def account_limits(name, rate=1000.0, burst=100, in_flight=None, on_uncertain=None, *, asks=False, **others):
+    """Return limits of an account; `others` as AccountLimits names them: unit, daily_cap, sender_rate, ..."""
+    return AccountLimits(name, rate, burst, in_flight, on_uncertain, asks, **others)
 
 
 def publish_accounts(ledger, *accounts, routes=(), wake=WAKE, **limits):
@@ -51,7 +64,7 @@ def publish_accounts(ledger, *accounts, routes=(), wake=WAKE, **limits):
     given = [account_limits(a, **limits) if isinstance(a, str) else a for a in accounts]
     cards = {a.name: AccountCard(a.name, Capabilities(), (SENDER,)) for a in given}
     directory = Directory(cards, tuple(RouteRule(prefix, names) for prefix, names in routes))
-    ledger.run(work.configure(Limits(), json.dumps(directory.to_plain()), wake, given))
+    ledger.run(configure(Limits(), json.dumps(directory.to_plain()), wake, given))
 
 
 class World:
@@ -68,7 +81,16 @@ class World:
         publish_accounts(self.ledger, *accounts, **limits)
 
     def draft(
-        self, route="main", *, lane="normal", key=None, delay=0, valid_for=3600, on_uncertain=None, **others
+        self,
+        route="main",
+        *,
+        lane="normal",
+        key=None,
+        delay=0,
+        valid_for=3600,
+        on_uncertain=None,
+        campaign=None,
+        **others,
     ):
         fields = {
             "id": ids.new_id(),
@@ -82,6 +104,7 @@ class World:
             "valid_for_ms": round(valid_for * 1000),
             "on_uncertain": on_uncertain and OnUncertain(on_uncertain),
             "idempotency_key": key,
+            "campaign": campaign,
         } | others
         return Draft(segments=measure(fields["text"]).count if fields["text"] else 0, **fields)
 
@@ -175,8 +198,18 @@ class World:
 
     # Behind the verbs: where things stand in Redis
 
-    def line(self, route="main", lane=1):
-        return self.raw.lrange(line_key(lane, route), 0, -1)
+    def line(self, route="main", lane=1, row=""):
+        """The ids that stand in one row of a line, first to last."""
+        return self.raw.lrange(line_key(lane, route, row), 0, -1)
+
+    def rows(self, route="main", lane=1):
+        """The rows of a line that take turns, the next one first."""
+        return [row.decode() for row in self.raw.zrange(f"{KEYS['rows']}{lane}:{route}", 0, -1)]
+
+    def held_rows(self, route="main", lane=1):
+        """The rows of a line that a sender's limit holds, and until when (us)."""
+        found = self.raw.zrange(f"{KEYS['held']}{lane}:{route}", 0, -1, withscores=True)
+        return {row.decode(): int(at) for row, at in found}
 
     def ready(self, lane=1):
         return {

@@ -20,11 +20,11 @@ from sendline.ledger.connection import Ledger
 from sendline.settings import Settings, bounds
 from sendline.settings.sources import read_environment
 from sendline_worker.accounts import load_accounts
+from sendline_worker.checks.server import check_redis
 from sendline_worker.cli import table
 from sendline_worker.cli.failures import MISTAKE
 from sendline_worker.ending import UNHEALTHY
 from sendline_worker.receiver.server import STOP_SECONDS, app_of
-from sendline_worker.server_checks import check_redis
 from sendline_worker.simulator.app import create_app
 from sendline_worker.simulator.options import SimulatorOptions
 from sendline_worker.stack import supervisor

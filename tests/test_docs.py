@@ -18,7 +18,7 @@ from sendline.contract.codes import ErrorCode
 from sendline.contract.status import EDGES, FINAL, Status
 from sendline.settings import AccountSettings, Settings, bounds
 from sendline.settings.sources import PREFIX, read_environment, variable
-from sendline_worker.accounts import BURST_SECONDS, LEAST_BURST, load_accounts
+from sendline_worker.accounts import load_accounts
 from sendline_worker.celery_app import Fleet, make_app
 from sendline_worker.cli import table
 from sendline_worker.cli.main import main
@@ -155,7 +155,8 @@ def test_every_setting_of_an_account_is_documented_with_its_variable():
     assert set(documented) == set(AccountSettings.model_fields)
     for name, (_, default, _, env) in documented.items():
         field = AccountSettings.model_fields[name]
-        assert default == ("required" if field.is_required() else "none"), name
+        written = plain(field.get_default(call_default_factory=True)) if not field.is_required() else None
+        assert default == ("required" if field.is_required() else f"`{written}`" if written else "none"), name
         assert words(env) == [variable(("accounts", "name", name if name != "options" else "base_url"))]
 
 
@@ -171,7 +172,10 @@ def test_the_attempts_and_the_time_that_they_take_are_those_of_the_defaults():
 
 def test_the_least_default_burst_is_the_one_in_force():
     described = setting_rows("### Accounts and routes", "\n## ")["burst"][2]
-    assert f"in {BURST_SECONDS * 1000:g} ms, at least {LEAST_BURST}" in described
+    scripts = (ROOT / "producer/sendline/ledger/lua").rglob("*.lua")
+    source = "\n".join(script.read_text(encoding="utf-8") for script in scripts)
+    [(burst_us, least)] = re.findall(r"(?m)^local BURST_US, LEAST_BURST = (\d+), (\d+)", source)
+    assert f"in {int(burst_us) / 1000:g} ms, at least {least}" in described
 
 
 def test_every_variable_that_a_page_names_is_a_setting():

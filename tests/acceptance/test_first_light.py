@@ -3,13 +3,17 @@
 import asyncio
 import itertools
 from collections import Counter
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from parts import audit_findings
 from sendline import AsyncProducer, Status
-from sendline_worker.accounts import BURST_SECONDS, LEAST_BURST
+from sendline.ledger.accounts import resume
+from sendline.ledger.connection import Ledger
+from sendline.ledger.limits import Limits
+from sendline.settings import ledger_url
 from sendline_worker.demo.verdict import implied_status
 from sendline_worker.simulator.behaviours import ALL, expected, number_for
 from waiting import poll
@@ -18,6 +22,13 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("first_light")]
 
 PLAIN = (f"+13115550{number:03d}" for number in itertools.count(100))
 QUICK = [each for each in ALL if not each.stops_account and each.name not in {"slow", "late"}]
+
+
+@pytest.fixture(autouse=True)
+def account_goes_on(stack):
+    """Each test begins with an account that is neither slowed down nor broken by those before it."""
+    with closing(Ledger(ledger_url(stack.settings))) as ledger:
+        assert ledger.run(resume(Limits(), "demo"))
 
 
 def received(simulator, to):
@@ -125,7 +136,7 @@ def test_the_rate_is_held_and_used(producer, simulator, stack):
 
     arrivals = sorted(entry.at for entry in simulator.whole_log() if entry.text == "At the rate")
 
-    burst = max(LEAST_BURST, round(rate * BURST_SECONDS))
+    burst = max(2, round(rate * 0.02))
     window = 1.0
     for start, at in enumerate(arrivals):
         inside = sum(1 for other in arrivals[start:] if other < at + window)

@@ -1,6 +1,8 @@
 """send()'s arguments: every bad value is refused with its field's name, every limit holds at its edge."""
 
+import json
 import math
+from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -8,7 +10,8 @@ import pytest
 from sendline import CannotCarry, InvalidMessage, Lane, OnUncertain, RecipientRefused, UnknownAccount
 from sendline.contract import ids
 from sendline.contract.accounts import AccountCard, Capabilities, RouteRule
-from sendline.contract.draft import FIELD_NAMES, Rules, draft
+from sendline.contract.draft import FIELD_NAMES, Rules, draft, route_for
+from sendline.ledger.directory import Directory
 from sendline.ledger.limits import Limits
 from sendline.ledger.verbs import accept
 
@@ -76,6 +79,26 @@ WRONG = [
     ),
     *(("metadata", value) for value in ({"x" * 41: "a"}, {HALF: "a"})),
     *(("metadata.tag", {"tag": value}) for value in (1, None, "x" * 501, b"a", HALF)),
+    *(
+        ("campaign", value)
+        for value in (
+            "",
+            "x" * 65,
+            "-a",
+            ".a",
+            "_a",
+            "a b",
+            "a:b",
+            "a,b",
+            "a\n",
+            "caf\u00e9",
+            "\u0663",
+            HALF,
+            12,
+            b"a",
+            [],
+        )
+    ),
     ("color", "red"),
 ]
 
@@ -103,6 +126,7 @@ GOOD = [
     ("metadata", {"x" * 40: ""}),
     *(("lane", lane) for lane in (*Lane, "bulk")),
     *(("on_uncertain", choice) for choice in (*OnUncertain, "hold", None)),
+    *(("campaign", name) for name in ("7", "x" * 64, "Black-Friday_2026.b", None)),
 ]
 
 
@@ -139,6 +163,12 @@ def test_nothing_but_to_and_text_is_needed():
         {},
         None,
     )
+    assert made.campaign is None
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+def test_a_message_of_any_lane_may_belong_to_a_campaign(lane):
+    assert make(lane=lane, campaign="spring").campaign == "spring"
 
 
 def test_urgent_messages_are_valid_for_ten_minutes_unless_they_say_otherwise():
@@ -197,6 +227,70 @@ def test_the_longest_prefix_of_the_routes_decides():
     assert make(rules, sender=SENDER, to="+442079460123").route == ("main", "spare")
 
 
+# Weights
+
+ABC = {name: card(name) for name in ("a", "b", "c")}
+
+
+def routes_of(number, weights, accounts=ABC, sender=None):
+    """Return how many of `number` messages got each order of the accounts."""
+    rules = Rules(accounts=accounts, routes=[RouteRule("+1", ("a", "b", "c"), weights)])
+    return Counter("".join(make(rules, sender=sender).route) for _ in range(number))
+
+
+def test_messages_are_spread_by_weight_and_the_others_follow_in_order():
+    found = routes_of(4000, (700, 200, 100))
+    assert set(found) == {"abc", "bac", "cab"}
+    assert [found[route] / 4000 for route in ("abc", "bac", "cab")] == pytest.approx(
+        [0.7, 0.2, 0.1], abs=0.05
+    )
+
+
+def test_an_account_of_weight_0_is_only_a_fallback():
+    assert set(routes_of(300, (1, 0, 1))) == {"abc", "cab"}
+    assert set(routes_of(100, (0, 0, 1))) == {"cab"}
+
+
+@pytest.mark.parametrize("weights", [(), (5, 0, 0), (0, 0, 0)])
+def test_without_a_choice_the_configured_order_stands(weights):
+    assert set(routes_of(100, weights)) == {"abc"}
+
+
+def test_the_draw_is_among_the_accounts_that_can_carry_the_message():
+    accounts = ABC | {"a": card("a", senders=("+13115550000",))}
+    found = routes_of(1000, (900, 50, 50), accounts, SENDER)
+    assert set(found) == {"bc", "cb"}
+    assert found["bc"] == pytest.approx(500, abs=100)
+    alone = {name: card(name, senders=("+13115550000",)) for name in ("a", "c")} | {"b": card("b")}
+    assert set(routes_of(100, (1, 0, 0), alone, SENDER)) == {"b"}
+
+
+def test_the_same_message_gets_the_same_order_in_every_process():
+    rules = Rules(accounts=ABC, routes=[RouteRule("+1", ("a", "b", "c"), (1, 1, 1))])
+
+    def firsts():
+        made = (bytes(15) + bytes([n]) for n in range(12))
+        return "".join(
+            route_for(rules, to=TO, sender=None, text="x", account=None, message_id=one)[0] for one in made
+        )
+
+    assert firsts() == firsts() == "aabbacacccab"
+
+
+def test_a_named_account_is_not_drawn():
+    rules = Rules(accounts=ABC, routes=[RouteRule("+1", ("a", "b", "c"), (1, 1, 1))])
+    assert {make(rules, account="b").route for _ in range(20)} == {("b",)}
+
+
+def test_weights_are_published_and_those_of_an_earlier_release_are_none():
+    directory = Directory(dict(ABC), (RouteRule("+1", ("a", "b"), (3, 1)), RouteRule("+2", ("c",))))
+    plain = json.loads(json.dumps(directory.to_plain()))
+    assert Directory.parse(plain) == directory
+    for route in plain["routes"]:
+        del route["weights"]
+    assert [rule.weights for rule in Directory.parse(plain).routes] == [(), ()]
+
+
 @pytest.mark.parametrize(
     ("account", "fields", "field"),
     [
@@ -219,7 +313,8 @@ def test_an_account_that_no_worker_published_yet_is_not_held_against_a_message()
 def test_the_fingerprint_stands_for_recipient_sender_account_and_text():
     first = make(sender=SENDER, account="main")
     assert (
-        make(sender=SENDER, account="main", lane="bulk", metadata={"a": "b"}).fingerprint == first.fingerprint
+        make(sender=SENDER, account="main", lane="bulk", metadata={"a": "b"}, campaign="spring").fingerprint
+        == first.fingerprint
     )
     others = [
         make(sender=SENDER, account="main", to="+13115550000"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ledger_world import World, account_limits
+from ledger_world import World, account_limits, sender_row
 from sendline.contract.status import Status
 from sendline.ledger import recovery, work
 from sendline.ledger.connection import Ledger
@@ -156,3 +156,80 @@ def test_no_token_is_given_out_again_where_a_recovery_itself_is_forgotten(world,
     assert before
     assert after
     assert not before & after
+
+
+# Rows: any of them may have been the one that was served
+
+
+X, Y = "+13115550001", "+13115550002"
+
+
+def forget(world, raw, seconds):
+    """Let `seconds` of work be forgotten; return what was claimed."""
+    world.tick()
+    past = Past(raw)
+    forgotten = ids_of(work_for(world, seconds))
+    past.restore()
+    assert world.claim(5).behind
+    return forgotten
+
+
+@pytest.mark.parametrize("step", [1, 7, 1000])
+def test_what_went_from_rows_in_turn_never_goes_again(world, raw, monkeypatch, step):
+    monkeypatch.setattr(recovery, "STEP", step)
+    world.configure(SLOW)
+    for number in range(4):
+        world.accept_many(25, lane="bulk", campaign=f"c{number}")
+    forgotten = forget(world, raw, 12)
+
+    recover(world)
+
+    assert len(forgotten) > 10
+    after = ids_of(work_for(world, 60))
+    assert after
+    assert not after & forgotten
+
+
+def test_of_each_row_no_more_is_held_than_could_go(world, raw):
+    world.configure(SLOW)
+    rows = [world.accept_many(60, lane="bulk", campaign=f"c{number}") for number in range(3)]
+    forget(world, raw, 5)
+
+    recover(world)
+
+    held = [[world.get(each).status is Status.UNCERTAIN for each in row] for row in rows]
+    assert len({sum(row) for row in held}) == 1
+    assert 10 < sum(held[0]) < 20
+    assert all(row == sorted(row, reverse=True) for row in held)
+
+
+def test_what_went_from_rows_that_their_senders_limits_held_never_goes_again(world, raw):
+    world.configure(account_limits("main", 10, 2, sender_rate=0.5))
+    for sender in (X, Y):
+        world.accept_many(20, sender=sender)
+    work_for(world, 2)
+    assert set(world.held_rows()) == {sender_row(X), sender_row(Y)}
+    forgotten = forget(world, raw, 8)
+
+    recover(world)
+
+    assert len(forgotten) >= 6
+    assert not ids_of(work_for(world, 40)) & forgotten
+
+
+@pytest.mark.parametrize("begins", [True, False])
+@pytest.mark.parametrize("step", [3, 1000])
+def test_what_went_while_rows_of_senders_began_or_ceased_never_goes_again(
+    world, raw, monkeypatch, begins, step
+):
+    monkeypatch.setattr(recovery, "STEP", step)
+    free, limited = account_limits("main", 1, 2), account_limits("main", 1, 2, sender_rate=1)
+    world.configure(free if begins else limited)
+    first = world.accept_many(40, sender=X) + world.accept_many(5, sender=Y)
+    world.configure(limited if begins else free)
+    forgotten = forget(world, raw, 4)
+
+    recover(world)
+
+    assert forgotten & set(first[40:] if begins else first)
+    assert not ids_of(work_for(world, 60)) & forgotten

@@ -19,11 +19,10 @@ from hypothesis.stateful import (
 
 from ledger_world import Clock, World, account_limits
 from sendline.contract import ids
-from sendline.contract.lane import LANE_CODES
 from sendline.contract.status import EDGES, WAITING, Status
 from sendline.ledger import recovery, work
 from sendline.ledger.connection import Ledger
-from sendline.ledger.keys import KEYS, account_key, line_key, message_key
+from sendline.ledger.keys import KEYS, account_key, message_key
 from sendline.ledger.limits import Limits
 from sendline.ledger.record import Flag, Record
 
@@ -36,10 +35,12 @@ LIFE = 2
 """Seconds between the ticks of workers that live."""
 MOVES = {(edge.source, edge.target) for edge in EDGES}
 ROUTES = ["main", "spare", "main,spare", "slow"]
+CAMPAIGNS = [{"campaign": "spring", "lane": "bulk"}, {"campaign": "fall", "lane": "bulk"}]
+SENDERS = ["+13115550001", "+13115550002"]
 ACCOUNTS = {
     "main": account_limits("main", 0.5, 2, on_uncertain="hold", asks=True),
     "spare": account_limits("spare", 1, 1, 5, "hold"),
-    "slow": account_limits("slow", 0.2, 1, on_uncertain="hold"),
+    "slow": account_limits("slow", 0.5, 2, on_uncertain="hold", sender_rate=0.2),
 }
 CONFIGURED = [
     ("main", "spare"),
@@ -56,18 +57,23 @@ OUTCOMES = {
     "failed": {"target": Status.FAILED, "code": "rejected"},
     "handed back": {"target": Status.CREATED, "counted": False, "delay": work.HEAD},
     "uncertain": {"target": Status.UNCERTAIN, "code": "perhaps_accepted"},
+    "onward": {"target": Status.RETRYING, "delay": 0, "effect": "fail", "onward": True},
     "refused": {"target": Status.RETRYING, "delay": 0, "effect": "stop", "pause": 5},
 }
 
 pick = st.integers(0, 10**6)
 outcomes = st.sampled_from(sorted(OUTCOMES))
-drafts = st.fixed_dictionaries(
-    {
-        "route": st.sampled_from(ROUTES),
-        "lane": st.sampled_from(["normal", "normal", "urgent"]),
-        "delay": st.sampled_from([0, 0, 0, 3, 20]),
-        "valid_for": st.sampled_from([7200, 7200, 15]),
-    }
+drafts = st.builds(
+    lambda wish, place: wish | place,
+    st.fixed_dictionaries(
+        {
+            "route": st.sampled_from(ROUTES),
+            "sender": st.sampled_from(SENDERS),
+            "delay": st.sampled_from([0, 0, 0, 3, 20]),
+            "valid_for": st.sampled_from([7200, 7200, 15]),
+        }
+    ),
+    st.sampled_from([{"lane": "normal"}, {"lane": "normal"}, {"lane": "urgent"}, *CAMPAIGNS]),
 )
 
 
@@ -145,22 +151,21 @@ class FailoverMachine(RuleBasedStateMachine):
 
     def look(self):
         """Read what the last call left behind."""
+        rows = self.raw.keys(KEYS["line"] + "*")
         with self.raw.pipeline(transaction=False) as pipeline:
             pipeline.hexists(KEYS["meta"], "behind")
             for name in ACCOUNTS:
                 pipeline.hget(account_key(name), "flying")
-            for lane in LANE_CODES.values():
-                for route in ROUTES:
-                    pipeline.lrange(line_key(lane, route), 0, -1)
+            for row in rows:
+                pipeline.lrange(row, 0, -1)
             for id_ in self.messages:
                 pipeline.get(message_key(id_))
             self.behind, *found = pipeline.execute()
         self.flying = [int(each or 0) for each in found[: len(ACCOUNTS)]]
         found = found[len(ACCOUNTS) :]
-        lines = len(LANE_CODES) * len(ROUTES)
-        self.lines = Counter(id_ for line in found[:lines] for id_ in line)
+        self.lines = Counter(id_ for row in found[: len(rows)] for id_ in row)
         self.records = {
-            id_: Record(raw) for id_, raw in zip(self.messages, found[lines:], strict=True) if raw
+            id_: Record(raw) for id_, raw in zip(self.messages, found[len(rows) :], strict=True) if raw
         }
         self.gone = self.gone and not self.behind
 

@@ -18,7 +18,19 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from ledger_model import ACCOUNTS, DEADLINE, HANDED_BACK, LEASE, LIMITS, PAUSE, ROUTES, Model, Outcome
+from account_model import PAUSE
+from ledger_model import (
+    ACCOUNTS,
+    CAMPAIGNS,
+    DEADLINE,
+    HANDED_BACK,
+    LEASE,
+    LIMITS,
+    PASSED_ON,
+    ROUTES,
+    Model,
+    Outcome,
+)
 from ledger_world import Clock, World
 from sendline import ErrorCode
 from sendline.contract import ids
@@ -35,6 +47,14 @@ FIRST_ASKED = 30_000
 """Milliseconds after which a provider is first asked."""
 LONGEST = 3_600_000
 """Milliseconds after which it is asked again at the latest."""
+PLACES = [
+    (code, route, row)
+    for lane, code in LANE_CODES.items()
+    for route in (*ROUTES, PASSED_ON)
+    for row in ("", *(CAMPAIGNS if lane is Lane.BULK else ()))
+]
+"""Every row in which something may stand."""
+FAILED = Outcome(Status.RETRYING, 0, counted=False, named=False, effect="fail", onward=True)
 LONG_TIMELINE = 3000
 """Bytes beyond which a timeline may have lost entries."""
 
@@ -42,6 +62,7 @@ wishes = st.fixed_dictionaries(
     {
         "route": st.sampled_from(ROUTES),
         "lane": st.sampled_from(Lane),
+        "campaign": st.sampled_from([None, *CAMPAIGNS]),
         "on_uncertain": st.sampled_from([None, OnUncertain.HOLD, *OnUncertain]),
         "delay": st.sampled_from([0, 0, 0, 1, 60]),
         "valid_for": st.sampled_from([30, 600, 86400]),
@@ -61,7 +82,8 @@ outcomes = st.builds(
     delay=st.sampled_from([-1, -1, 0, 3, 60]),
     counted=st.booleans(),
     named=st.booleans(),
-    effect=st.sampled_from(["", "", "", "", "", "open", "pause", "stop"]),
+    effect=st.sampled_from(["", "", "", "", "", "open", "pause", "stop", "fail"]),
+    onward=st.sampled_from([False, False, True]),
 ) | st.just(HANDED_BACK)
 outcomes_in_doubt = outcomes.map(lambda outcome: replace(outcome, target=Status.UNCERTAIN, effect=""))
 
@@ -192,6 +214,19 @@ class LedgerMachine(RuleBasedStateMachine):
         self.tick(wait)
         self.claim(which, 8, 0, answered=True)
         self.write(self.callers[which], zip(self.callers[which].last, cycle(came_to)))
+
+    @rule(
+        which=place,
+        wish=wishes,
+        waits=st.lists(st.sampled_from([0.5, 2, 2, 31]), min_size=2, max_size=6),
+        came_to=outcomes,
+    )
+    def claim_and_fail(self, which, wish, waits, came_to):
+        """Accounts fail again and again: messages take the next one, and breakers open."""
+        self.accept([wish | {"delay": 0, "valid_for": 600}] * 8)
+        for wait in waits:
+            self.claim_and_settle(which, wait, [FAILED])
+        self.claim_and_settle(which, waits[0], [came_to])
 
     def take_expired(self):
         newest = {told.id: (told, event.status) for told, event in self.fresh_events()}
@@ -370,22 +405,21 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @invariant()
     def everything_stands_in_its_place_and_nowhere_else(self):
-        places = [(lane, route) for lane in LANE_CODES.values() for route in ROUTES]
         with self.raw.pipeline(transaction=False) as pipeline:
             pipeline.zrange(KEYS["timers"], 0, -1, withscores=True)
             pipeline.zrange(KEYS["uncertain"], 0, -1, withscores=True)
-            for lane in LANE_CODES.values():
-                pipeline.zrange(KEYS["ready"] + str(lane), 0, -1)
-            for lane, route in places:
-                pipeline.lrange(line_key(lane, route), 0, -1)
-            timers, uncertain, *ready_and_lines = pipeline.execute()
-        ready, lines = ready_and_lines[: len(LANE_CODES)], ready_and_lines[len(LANE_CODES) :]
+            for lane, route, row in PLACES:
+                pipeline.lrange(line_key(lane, route, row), 0, -1)
+                pipeline.zscore(KEYS["ready"] + str(lane), route)
+                pipeline.zscore(f"{KEYS['rows']}{lane}:{route}", row)
+            timers, uncertain, *found = pipeline.execute()
         self.check_timers(dict(timers))
         self.check_uncertain(dict(uncertain))
-        for (lane, route), line in zip(places, lines, strict=True):
+        for place, line, ready, turn in zip(PLACES, found[::3], found[1::3], found[2::3], strict=True):
             alive = [id_ for id_ in line if self.messages[id_].waits and self.messages[id_].queued]
-            assert alive == self.model.lines.get((lane, route), [])
-            assert not alive or route.encode() in ready[lane], "work that no claim would find"
+            assert alive == self.model.lines.get(place, [])
+            assert not line or (ready is not None and turn is not None), "work that no claim would find"
+        assert self.model.lines.keys() <= set(PLACES)
         queued = [id_ for line in self.model.lines.values() for id_ in line]
         assert len(queued) == len(set(queued))
         for told in self.messages.values():
@@ -444,12 +478,16 @@ class LedgerMachine(RuleBasedStateMachine):
     def no_account_is_ever_over_its_rate(self):
         for name, limits in ACCOUNTS.items():
             account, interval = self.model.accounts[name], 1_000_000 / limits.rate
-            for called, burst in (
-                (account.claimed, limits.burst),
-                (sorted(account.claimed + account.asked), limits.burst + 1),
-            ):
-                for first, at in enumerate(called):
-                    assert len(called) - first <= burst + (self.world.clock.us - at) / interval
+            check_rate(account.claimed, interval, limits.burst)
+            check_rate(account.claimed + account.asked, interval, limits.burst + 1)
+
+
+def check_rate(called, interval, burst):
+    """Check that no window holds more than `burst` and what the rate allows; instants are cut to 1 ms."""
+    free_from = -math.inf
+    for at in sorted(called):
+        free_from = max(free_from, at) + interval
+        assert free_from - at <= burst * interval + 1000
 
 
 def settlement(claim, outcome, provider_id):
@@ -462,6 +500,7 @@ def settlement(claim, outcome, provider_id):
         provider_id=provider_id,
         effect=outcome.effect,
         pause=PAUSE,
+        onward=outcome.onward,
     )
 
 

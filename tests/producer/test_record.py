@@ -88,6 +88,33 @@ def test_a_message_without_text_sender_and_route_is_read_back(world):
     assert (message.text, message.sender, message.route, message.segments) == (None, None, (), 0)
 
 
+@pytest.mark.parametrize("lane", list(Lane))
+def test_the_campaign_of_a_message_is_read_back(world, lane):
+    message_id = world.accept(lane=lane, campaign="Black-Friday_2026")
+    assert world.get(message_id).campaign == "Black-Friday_2026"
+    assert world.get(message_id).to_dict()["campaign"] == "Black-Friday_2026"
+    assert world.record(message_id).campaign == b"Black-Friday_2026"
+
+
+def test_a_message_of_no_campaign_is_read_back(world):
+    message_id = world.accept()
+    assert world.record(message_id).campaign == b""
+    assert world.get(message_id).campaign is None
+
+
+def test_a_record_of_an_earlier_release_has_no_campaign(world, raw):
+    message_id = world.accept(campaign="spring")
+    earlier = unpack(raw.get(message_key(message_id)))[: FIELDS.index("campaign")]
+    raw.set(message_key(message_id), pack(earlier))
+    assert world.record(message_id).campaign == b""
+    assert world.get(message_id).campaign is None
+
+
+def test_a_record_that_was_cut_off_is_not_taken_for_an_earlier_releases():
+    with pytest.raises(IndexError):
+        _ = Record(pack([1, 2])).timeline
+
+
 def test_the_version_comes_first():
     assert FIELDS[0] == "version"
 

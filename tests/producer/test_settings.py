@@ -17,7 +17,15 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from sendline.contract.errors import ConfigurationError
-from sendline.settings import AccountSettings, Settings, bounds, instance_dir, ledger_url, running_server
+from sendline.settings import (
+    AccountSettings,
+    RouteSettings,
+    Settings,
+    bounds,
+    instance_dir,
+    ledger_url,
+    running_server,
+)
 from sendline.settings.instances import ServerRecord, unix_url
 from sendline.settings.sources import read_environment
 
@@ -298,6 +306,48 @@ BAD = [
     (A + "rate = nan", "accounts.a.rate: must be"),
     (A + "rate = 1e9", "accounts.a.rate: must be less"),
     (A + "burst = 0", "accounts.a.burst: must be"),
+    (A + "rate_unit = 'bytes'", "accounts.a.rate_unit: must be 'messages' or 'segments'"),
+    (A + "daily_cap = 0", "accounts.a.daily_cap: must be greater than or equal to 1"),
+    (A + "daily_cap = 10000001", "accounts.a.daily_cap: must be less than or equal to 10000000"),
+    (A + "daily_cap = true", "accounts.a.daily_cap: must not be true or false"),
+    (A + "sender_rate = 0", "accounts.a.sender_rate: must be greater than 0"),
+    (A + "sender_rate = 10001", "accounts.a.sender_rate: must be less than or equal to 10000"),
+    (A + "sender_rate = true", "accounts.a.sender_rate: must not be true or false"),
+    (A + "sender_rate = 1\nsender_burst = 0", "accounts.a.sender_burst: must be"),
+    (A + "sender_rate = 1\nsender_burst = true", "accounts.a.sender_burst: must not be true or false"),
+    (
+        "[accounts.a]\nprovider = 'p'\nsender_burst = 2",
+        "accounts.a.sender_burst: has no meaning without sender_rate; set that too, or remove this",
+    ),
+    (
+        A + "sender_burst = 2\nsender_rate = 0",
+        "accounts.a.sender_rate: must be greater than 0 (in sendline.toml)",
+    ),
+    (A + "sender_daily_cap = 0", "accounts.a.sender_daily_cap: must be"),
+    (A + "sender_daily_cap = true", "accounts.a.sender_daily_cap: must not be true or false"),
+    *(
+        (
+            A + f"time_zone = {zone!r}",
+            "accounts.a.time_zone: not a time zone that this machine knows; write its",
+        )
+        for zone in (
+            *("", "Berlin", "Europe/Berlim", "Europe", "europe berlin", "/etc/localtime", "../UTC"),
+            *("Europe/../UTC", "zone.tab", "Europe/" + "x" * 5000),
+        )
+    ),
+    (A + "time_zone = 2", "accounts.a.time_zone: must be a valid string"),
+    ("normal_share = 0.46", "normal_share: must be less than or equal to 0.45"),
+    ("bulk_share = -0.1", "bulk_share: must be greater than or equal to 0"),
+    ("bulk_share = nan", "bulk_share: must be"),
+    ("bulk_share = true", "bulk_share: must not be true or false"),
+    ("alert_command = 5", "alert_command: must be"),
+    ("alert_command = [5]", "alert_command[0]: must be a valid string"),
+    ("alert_command = 'say \"it'", "alert_command: a quotation mark or a backslash is left open; correct it"),
+    ("alert_command = '[say'", "alert_command: begins like a JSON list and is none"),
+    ("alert_command = ['', 'a']", "alert_command: begins with an empty word; write the command first"),
+    ('alert_command = ["a\\u0000b"]', "alert_command: holds a NUL character"),
+    (f"alert_command = {['a'] * 65}", "alert_command: "),
+    (f"alert_command = ['{'a' * 4097}']", "alert_command[0]: "),
     (
         "[accounts.a]\nprovider = 'p'\nsenders = ['311 555 2368']",
         "accounts.a.senders[0]: has no country code; write it",
@@ -315,6 +365,19 @@ BAD = [
     ),
     ("[[routes]]\nto = '1'\naccounts = ['b']", "routes[0].to: must be the beginning"),
     ("[[routes]]\nto = '+1'\naccounts = []", "routes[0].accounts: "),
+    *(
+        (f"[[routes]]\nto = '+1'\naccounts = ['a', 'b']\nweights = {weights}", f"routes[0].weights{told}")
+        for weights, told in (
+            ("[1]", ": 1 of them, for accounts 2; write one for each account"),
+            ("[1, 2, 3]", ": 3 of them, for accounts 2; write one for each account"),
+            ("[0, 0]", ": all are 0; give at least one account more"),
+            ("[1, -1]", "[1]: must be greater than or equal to 0"),
+            ("[1, 1001]", "[1]: must be less than or equal to 1000"),
+            ("[1, 0.5]", "[1]: must be a valid integer"),
+            ("[1, true]", "[1]: must not be true or false"),
+            ("5", ": must be"),
+        )
+    ),
     ("[[routes]]\nto = '+1'\naccount = ['a']", "routes[0].account: not a setting; did you mean accounts?"),
     ("[[routes]]\nto = '+1'\naccounts = ['a']\n[[routes]]\nto = '+1'\naccounts = ['a']", "comes twice"),
 ]
@@ -340,11 +403,51 @@ def test_a_wrong_value_is_told_with_its_field_and_the_fix(text, told):
         ("redis_url = 'unix:///run/redis.sock?db=2'", "redis_url", SecretStr("unix:///run/redis.sock?db=2")),
         ("receiver_port = 0", "receiver_port", 0),
         ("valid_for = 60", "valid_for", 60.0),
+        ("normal_share = 0", "normal_share", 0.0),
+        ("bulk_share = 0.45", "bulk_share", 0.45),
+        ("alert_command = ['notify', '', 'a b']", "alert_command", ("notify", "", "a b")),
+        ("alert_command = 'notify \"a b\" c'", "alert_command", ("notify", "a b", "c")),
+        ('alert_command = \'["notify", "a"]\'', "alert_command", ("notify", "a")),
+        ("alert_command = ''", "alert_command", ()),
     ],
 )
 def test_a_right_value_is_taken_in_its_canonical_form(text, field, value):
     write(text)
     assert getattr(Settings.load(), field) == value
+
+
+def test_an_accounts_limits_are_read_and_bound_nothing_by_default(monkeypatch):
+    write(
+        "[accounts.main]\nprovider = 'p'\nrate_unit = 'segments'\ndaily_cap = 10000000\n"
+        "time_zone = 'Asia/Beirut'\nsender_rate = 0.5\nsender_burst = 3\n[accounts.plain]\nprovider = 'p'\n"
+    )
+    monkeypatch.setenv("SENDLINE_ACCOUNTS__MAIN__SENDER_DAILY_CAP", "7")
+    limits = ("rate_unit", "daily_cap", "time_zone", "sender_rate", "sender_burst", "sender_daily_cap")
+    main, plain = (
+        [getattr(account, name) for name in limits] for account in Settings.load().accounts.values()
+    )
+    assert main == ["segments", 10_000_000, "Asia/Beirut", 0.5, 3, 7]
+    assert plain == ["messages", None, "UTC", None, None, None]
+
+
+def test_a_routes_weights_are_read_from_the_file_and_the_environment(monkeypatch):
+    write(
+        "[[routes]]\nto = '+1'\naccounts = 'a, b'\nweights = [1000, 0]\n"
+        "[[routes]]\nto = '+2'\naccounts = ['a']\n"
+    )
+    assert [route.weights for route in Settings.load().routes] == [(1000, 0), ()]
+    monkeypatch.setenv("SENDLINE_ROUTES", '[{"to": "+1", "accounts": "a,b", "weights": "70, 30"}]')
+    assert [route.weights for route in Settings.load().routes] == [(70, 30)]
+
+
+def test_a_command_in_the_environment_is_written_as_for_a_shell(monkeypatch):
+    monkeypatch.setenv("SENDLINE_ALERT_COMMAND", "curl -d @- 'https://a.example/hook?token=s3cret, 1'")
+    settings = Settings.load()
+    assert settings.alert_command == ("curl", "-d", "@-", "https://a.example/hook?token=s3cret, 1")
+    assert "s3cret" not in repr(settings)
+    monkeypatch.setenv("SENDLINE_ALERT_COMMAND", "curl 's3cret")
+    assert problem().endswith("(set by SENDLINE_ALERT_COMMAND)")
+    assert "s3cret" not in problem()
 
 
 def test_a_wrong_variable_is_named_and_a_wrong_argument_is_not_blamed_on_the_file(monkeypatch):
@@ -424,10 +527,10 @@ def test_settings_are_frozen_and_survive_pickling_and_account_settings_stand_alo
 
 
 def test_every_field_has_a_description_and_a_default():
-    for model in (Settings, AccountSettings):
+    for model in (Settings, AccountSettings, RouteSettings):
         for name, field in model.model_fields.items():
             assert field.description, name
-            assert not field.is_required() or name == "provider"
+            assert not field.is_required() or name in {"provider", "to", "accounts"}
 
 
 def test_the_bounds_that_belong_together_hold_as_one_inequality():

@@ -1,5 +1,6 @@
 """claim: rate tokens and messages together, urgent first, in order, and never twice."""
 
+import math
 from collections import Counter
 
 import pytest
@@ -8,6 +9,9 @@ from ledger_world import account_limits
 from sendline import Status
 from sendline.ledger import work
 from sendline.ledger.keys import message_key
+
+GATHER = 5000
+"""Microseconds for which tokens gather at high rates: see claim.lua."""
 
 
 def ids_of(claimed):
@@ -69,12 +73,13 @@ def test_the_rate_is_never_exceeded_and_fully_used(world, rate, burst):
         if len(taken) < 120:
             assert claimed.next_at > world.clock.us
             world.clock.advance((claimed.next_at - world.clock.us) / 1_000_000)
-    interval = round(1_000_000 / rate)
+    interval = math.ceil(1_000_000 / rate)
     for first, at in enumerate(taken):
         for last in range(first, len(taken)):
             assert last - first + 1 <= burst + (taken[last] - at) / interval
     assert taken[:burst] == [start] * burst
-    assert taken[-1] - start == (120 - burst) * interval
+    late = taken[-1] - start - (120 - burst) * interval
+    assert late < GATHER if interval < GATHER else late == 0
 
 
 def test_an_idle_account_saves_no_more_than_its_burst(world):
@@ -206,7 +211,7 @@ def test_a_stopped_accounts_messages_take_the_routes_next_account(world):
     world.settle(claim, "retrying", delay=work.HEAD, effect="stop", pause=60, reason="no balance")
     claims = world.claim().claims
     assert [(c.message_id, c.account) for c in claims] == [(first, "spare"), (second, "spare")]
-    assert world.get(first).timeline[-1].reason == "by account spare"
+    assert world.get(first).timeline[-1].reason == "by account spare: account main is stopped"
     assert (world.flying("main"), world.flying("spare")) == (0, 2)
 
 

@@ -53,12 +53,14 @@ def send(producer: Producer) -> Message:
         on_uncertain="resend",
         callback_url="https://a.example/status",
         metadata={"order": "7"},
+        campaign="spring",
     )
 
 
 def send_many(producer: Producer) -> list[Message]:
     """Mappings of send()'s arguments, listed or generated."""
     producer.send_many([{"to": "+13115552367", "text": "Hello", "lane": Lane.BULK, "metadata": {"a": "b"}}])
+    producer.send_many([{"to": "+13115552367", "text": "Hello", "campaign": "spring"}])
     return producer.send_many(
         {"to": f"+1311555{n:04}", "text": "Hello", "valid_for": 60.5} for n in range(10)
     )
@@ -88,6 +90,7 @@ def read(message: Message) -> None:
     assert_type(message.timeline, tuple[TimelineEntry, ...])
     assert_type(message.final, bool)
     assert_type(message.metadata, dict[str, str])
+    assert_type(message.campaign, str | None)
     if message.status is Status.FAILED and message.error is ErrorCode.BLOCKED:
         message.to_dict()
 
@@ -127,6 +130,7 @@ async def awaited() -> None:
     async with AsyncProducer(redis_url="redis://localhost:6379/0") as producer:
         assert_type(producer, AsyncProducer)
         message = await producer.send(to="+13115552367", text="Hello", lane="urgent", account=None)
+        await producer.send(to="+13115552367", text="Hello", lane="bulk", campaign="spring")
         assert_type(await producer.send_many([{"to": "+13115552367", "text": "Hello"}]), list[Message])
         assert_type(await producer.get(message.id), Message)
         assert_type(await producer.wait(message.id), Message)

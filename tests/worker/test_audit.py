@@ -1,12 +1,13 @@
 """The audit, on a real ledger: silent where all is well, and naming each thing that isn't so."""
 
+import time
 from dataclasses import replace
 
 import pytest
 
 import sendline.ledger.audit
-from damage import DAMAGE, HOUR, furnish, index_key, told_of
-from ledger_world import CLOCK
+from damage import ANOTHERS, DAMAGE, HOUR, furnish, index_key, told_of
+from ledger_world import CLOCK, SENDER, account_limits, sender_row
 from sendline.contract import ids
 from sendline.contract.status import Status
 from sendline.ledger.audit import Keys
@@ -37,7 +38,7 @@ def test_a_ledger_with_messages_of_every_status_is_whole(house, run):
     assert report.findings == ()
     assert report.compared
     assert report.left_behind == 2  # the canceled and the expired one, in whose place the line goes on
-    assert report.lines == 4
+    assert report.lines == 6
     assert {name for name, number in report.records.items() if number} == set(Status) - {"suppressed"}
     assert report.to_dict()["ok"]
 
@@ -54,15 +55,77 @@ def test_what_is_broken_is_named_with_its_message(house, run, world, name):
     assert told_of(findings, damage, house), findings
 
 
-@pytest.mark.parametrize("stopped", [True, False])
-def test_a_line_of_an_account_that_can_not_send_is_not_stuck(house, run, world, stopped):
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"stopped": "no balance"},
+        {"stopped": "it fails", "broken": 1},
+        {"halted": "a person said so"},
+        {"cap": 5, "used": 5, "day": 2**52},
+        {"in_flight": 1, "flying": 1},
+    ],
+    ids=lambda state: next(iter(state)),
+)
+def test_a_line_of_an_account_that_can_not_send_is_not_stuck(house, run, world, state):
     world.raw.set(KEYS["tick"], "somebody")
-    for account in ("main", "spare"):
-        if stopped:
-            world.raw.hset(account_key(account), "stopped", "no balance")
-        else:
-            world.raw.hset(account_key(account), mapping={"in_flight": 1, "flying": 1})
+    for account in ("main", "spare", "numbers"):
+        world.raw.hset(account_key(account), mapping=state)
     assert not [finding for finding in run().findings if "may go" in finding.what]
+
+
+def test_empty_leftovers_of_rows_and_lines_harm_nobody(house, run, world):
+    world.raw.zadd(KEYS["rows"] + "2:main", {"winter": 7})
+    world.raw.zadd(KEYS["held"] + "1:numbers", {ANOTHERS.rpartition(":")[2]: 7})
+    world.raw.zadd(KEYS["resting"] + "2:spare", {"winter": 7})
+    world.raw.zadd(KEYS["ready"] + "2", {"spare": 7})
+    world.raw.set(KEYS["tick"], "somebody")
+    assert not [
+        finding for finding in run().findings if "line" in finding.what and "may go" not in finding.what
+    ]
+
+
+def test_a_row_that_is_held_is_announced_and_not_stuck(house, run, world):
+    world.configure("main", "spare", account_limits("numbers", sender_rate=0.001))
+    world.accept("numbers")
+    assert [claim.message_id for claim in world.claim(10).claims if claim.account == "numbers"]
+    assert list(world.held_rows("numbers")) == [sender_row()]
+    world.raw.set(KEYS["tick"], "somebody")
+    stuck = [finding.what for finding in run().findings if "numbers" in finding.what]
+    assert stuck == ["the normal line of numbers may go since 60 s and does not"]  # it is years later
+    world.raw.zadd(KEYS["held"] + "1:numbers", {sender_row(): (time.time() + 60) * 1_000_000})
+    assert not [finding for finding in run().findings if "numbers" in finding.what]
+
+
+@pytest.mark.parametrize("split", [True, False])
+def test_a_message_may_stand_in_the_row_from_before_its_sender_was_limited(run, world, split):
+    limited, free = account_limits("numbers", sender_rate=5), account_limits("numbers")
+    world.configure(free if split else limited)
+    world.accept_many(3, "numbers")
+    world.accept_many(3, "numbers", lane="bulk", campaign="spring")
+    world.configure(limited if split else free)
+    world.accept_many(3, "numbers")
+    assert world.line("numbers")
+    assert world.line("numbers", row=sender_row())
+    report = run()
+    assert (report.findings, report.lines, report.left_behind) == ((), 9, 0)
+
+
+def test_no_finding_tells_a_sender(run, world):
+    world.configure(account_limits("numbers", sender_rate=5))
+    world.accept("numbers", lane="bulk", campaign="spring")
+    world.raw.delete(KEYS["rows"] + "2:numbers")
+    [finding] = run().findings
+    assert f"(campaign spring, sender {sender_row()[1:]})" in finding.what
+    assert SENDER[1:] not in finding.what
+
+
+def test_many_rows_of_a_line_that_is_not_announced_are_one_finding(run, world):
+    world.configure("main")
+    for number in range(30):
+        world.accept_many(2, lane="bulk", campaign=f"c{number}")
+    world.raw.delete(KEYS["ready"] + "2")
+    [finding] = run().findings
+    assert finding.number == 60
 
 
 def test_what_ended_by_its_retention_is_missed_by_nobody(house, run, world):
@@ -189,7 +252,7 @@ def test_a_large_ledger_is_read_in_parts_to_the_same_end(house, run, world, monk
     whole = run()
     monkeypatch.setattr(reading, "PART", keys)
     assert run() == whole
-    assert whole.records["created"] == 203
+    assert whole.records["created"] == 205
 
 
 def test_progress_is_told_as_records_are_read(run, world):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import sendline.ledger.audit
 import sendline.ledger.repair
-from damage import DAMAGE, MAIN, change, count, furnish, index_key, told_of
-from ledger_world import CLOCK
+from damage import DAMAGE, MAIN, change, count, furnish, index_key, move_to_line, move_to_row, told_of
+from ledger_world import CLOCK, account_limits, sender_row
 from sendline.contract.status import FINAL, WAITING, Status
 from sendline.ledger import audit, repair
 from sendline.ledger.keys import KEYS, account_key, line_key, message_key
@@ -131,6 +131,45 @@ def test_lines_that_are_gone_come_back_in_the_order_of_acceptance(mend, world):
     assert [claim.message_id for claim in world.claim(20).claims] == waiting
 
 
+def test_rows_that_are_gone_come_back_and_take_their_turns(mend, world):
+    world.configure("main", account_limits("numbers", sender_rate=5))
+    names = ["", "spring", "summer"]
+    waiting = {name: world.accept_many(9, lane="bulk", campaign=name or None) for name in names}
+    numbered = world.accept_many(2, "numbers", sender="+13115550000")
+    gone = (
+        line_key(2, "main", "spring"),
+        KEYS["rows"] + "2:main",
+        KEYS["rows"] + "1:numbers",
+        KEYS["ready"] + "1",
+    )
+    world.raw.delete(*gone)
+    assert mend().report.findings == ()
+    for name, there in waiting.items():
+        assert world.line(lane=2, row=name) == there
+    claims = world.claim(40).claims
+    assert {claim.message_id for claim in claims} == {*itertools.chain(*waiting.values()), numbered[0]}
+
+
+@pytest.mark.parametrize("split", [True, False])
+def test_what_stands_in_its_row_from_before_stays_there_until_it_is_claimed(mend, world, split):
+    limited, free = account_limits("numbers", sender_rate=5, sender_burst=9), account_limits("numbers")
+    world.configure(free if split else limited)
+    old = world.accept_many(3, "numbers")
+    row = "" if split else sender_row()
+    world.configure(limited if split else free)
+    world.raw.delete(KEYS["timers"])
+    mend()
+    assert world.line("numbers", row=row) == old
+    assert [claim.message_id for claim in world.claim(10).claims] == old
+
+
+def test_of_places_in_both_of_its_rows_the_one_that_is_its_own_is_kept(house, mend, world):
+    world.raw.rpush(line_key(1, "numbers"), house["numbered"])
+    mend()
+    assert world.line("numbers") == []
+    assert world.line("numbers", row=sender_row()) == [house["numbered"]]
+
+
 def test_a_wake_is_pushed_for_what_is_put_back(house, mend, world):
     world.raw.delete(MAIN, "wakes", KEYS["awake"])
     world.clock.advance(5)
@@ -246,23 +285,33 @@ def test_a_ledger_that_is_behind_is_left_to_its_recovery(house, mend, world):
 
 
 def test_a_line_that_ends_by_a_repair_is_not_announced_any_more(house, world, clocked):
-    world.raw.rpush(line_key(2, "spare"), house["queued"])
-    world.raw.zadd(KEYS["ready"] + "2", {"spare": world.clock.us})
-    call = repair.repair(world.limits, house["queued"], lease=LEASE, lines=["2:spare"])
+    move_to_line(world, house["queued"], 2, "spare")
+    world.raw.rpush(MAIN, house["queued"])
+    call = repair.repair(world.limits, house["queued"], lease=LEASE, rows=["2:spare"])
     assert world.ledger.run(call) == ["extra place"]
-    assert world.ready(lane=2) == {}
+    assert "spare" not in world.ready(lane=2)
+    assert world.rows("spare", lane=2) == []
+
+
+def test_a_row_that_ends_by_a_repair_leaves_its_line_to_the_others(house, world, clocked):
+    move_to_row(world, house["queued"], MAIN, line_key(2, "main", "summer"))
+    world.raw.rpush(MAIN, house["queued"])
+    call = repair.repair(world.limits, house["queued"], lease=LEASE, rows=["2:main:summer"])
+    assert world.ledger.run(call) == ["extra place"]
+    assert world.rows(lane=2) == ["spring"]
+    assert "main" in world.ready(lane=2)
 
 
 def test_nothing_is_mended_that_became_right_meanwhile(house, world, clocked):
     before = everything(world.raw)
     for name in house:
         call = repair.repair(
-            world.limits, house[name], lease=LEASE, lines=["1:main", "2:main", "0:main,spare"]
+            world.limits, house[name], lease=LEASE, rows=["1:main", "2:main", "0:main,spare"]
         )
         if Status(world.get(house[name]).status) not in FINAL:
             assert world.ledger.run(call) == []
-    for line in ("0:main,spare", "1:main", "2:main", "1:"):
-        assert not world.ledger.run(repair.announce(world.limits, line))
+    for row in ("0:main,spare", "1:main", "2:main", "1:", "2:main:spring", f"1:numbers:{sender_row()}"):
+        assert not world.ledger.run(repair.announce(world.limits, row))
     [parked] = world.raw.hkeys(KEYS["parked"])
     assert not world.ledger.run(repair.repark(world.limits, parked))
     assert everything(world.raw) == before
@@ -368,6 +417,7 @@ KINDS = (
         "line_gone",
         "announce",
         "unannounce",
+        "unrow",
         "untime",
         "time",
         "hold",
@@ -379,7 +429,13 @@ KINDS = (
 outcomes = st.sampled_from(("sent", "retry", "fail", "doubt", "back", "leave"))
 steps = st.lists(
     st.one_of(
-        st.tuples(st.just("accept"), st.sampled_from(("main", "main,spare", "")), st.sampled_from((0, 0, 9))),
+        st.tuples(
+            st.just("accept"),
+            st.sampled_from(("main", "main,spare", "numbers", "")),
+            st.sampled_from((0, 0, 9)),
+            st.sampled_from(("", "", "spring", "fall")),
+        ),
+        st.tuples(st.just("limit"), st.booleans()),
         st.tuples(st.just("claim"), st.integers(1, 4), outcomes),
         st.tuples(st.just("cancel"), st.integers(0, 99)),
         st.tuples(
@@ -401,9 +457,17 @@ class History:
     def __init__(self, world):
         self.world, self.made, self.tokens = world, [], itertools.count(1)
 
-    def accept(self, route, delay):
+    def accept(self, route, delay, campaign):
         self.world.clock.advance(0.001)
-        self.made.append(self.world.accept(route, delay=delay, on_uncertain="hold", key=f"k{len(self.made)}"))
+        wish = {"delay": delay, "on_uncertain": "hold", "key": f"k{len(self.made)}"}
+        if campaign:
+            wish |= {"lane": "bulk", "campaign": campaign}
+        self.made.append(self.world.accept(route, **wish))
+
+    def limit(self, senders):
+        """Let the account `numbers` limit what goes from one sender, or not."""
+        limits = {"sender_rate": 0.2} if senders else {}
+        self.world.configure("main", "spare", account_limits("numbers", **limits))
 
     def claim(self, room, outcome):
         self.world.clock.advance(0.001)
@@ -442,7 +506,18 @@ class Injury:
         self.raw, self.world = world.raw, world
         self.made = made
         self.miscounted = None
-        self.lines = [line_key(1, route) for route in ("main", "main,spare", "")]
+        self.lines = [
+            *(line_key(1, route) for route in ("main", "main,spare", "numbers", "")),
+            *(
+                line_key(2, route, row)
+                for route in ("main", "numbers")
+                for row in ("spring", "fall", "fall@")
+            ),
+            *(
+                line_key(*place)
+                for place in ((1, "numbers", sender_row()), (2, "main", sender_row(campaign="fall")))
+            ),
+        ]
 
     def do(self, kind, which, other):
         message_id = self.made[which % len(self.made)] if self.made else b"x" * 16
@@ -473,7 +548,11 @@ class Injury:
         self.raw.zadd(f"{KEYS['ready']}{other % 3}", {"main": self.world.clock.us})
 
     def unannounce(self, message_id, line, record, other):
-        self.raw.delete(f"{KEYS['ready']}1")
+        self.raw.delete(f"{KEYS['ready']}{1 + other % 2}")
+
+    def unrow(self, message_id, line, record, other):
+        kind = KEYS[("rows", "rows", "held")[other % 3]]
+        self.raw.delete(*(f"{kind}{1 + which % 2}:{('main', 'numbers')[which // 2]}" for which in range(4)))
 
     def miscount(self, message_id, line, record, other):
         """Always the same count: where two are wrong, a lost message could explain them as well."""
@@ -519,8 +598,8 @@ def test_any_history_is_whole_and_any_derived_damage_is_mended(clocked, audited,
     now = world.raw.get("test:now")
     world.raw.flushall()
     world.raw.set("test:now", now)
-    world.configure("main", "spare")
     happened = History(world)
+    happened.limit(senders=True)
     for name, *arguments in history:
         getattr(happened, name)(*arguments)
     world.tick()
@@ -535,10 +614,9 @@ def test_any_history_is_whole_and_any_derived_damage_is_mended(clocked, audited,
     assert records(world.raw) == before
     assert [world.history(each) for each in happened.made] == timelines
     assert mend().mended == ()
+    lines = [world.raw.lrange(key, 0, -1) for key in world.raw.keys(KEYS["line"] + "*")]
     for message_id in happened.made:
         record = Record(before[message_key(message_id)])
         waits = record.state in WAITING
-        stands = sum(
-            line.count(message_id) for line in (world.raw.lrange(key, 0, -1) for key in injured.lines)
-        )
+        stands = sum(line.count(message_id) for line in lines)
         assert not waits or stands == bool(record.flags & 8)

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from sendline import ErrorCode, Producer, Status
 from sendline.contract import ids
 from sendline.contract.message import TimelineEntry
-from sendline.ledger import work
+from sendline.ledger.accounts import Wake, configure
 from sendline.ledger.connection import AsyncLedger
 from sendline.ledger.keys import KEYS, account_key
 from sendline.ledger.limits import Limits
@@ -37,7 +37,7 @@ from sendline_worker.simulator import SimulatorClient, SimulatorOptions, running
 from sendline_worker.tokens import CallbackUrls
 from sendline_worker.wire import Wire
 
-WAKE = work.Wake("wakes", b"envelope")
+WAKE = Wake("wakes", b"envelope")
 SENDER = "+13115552368"
 KEY = "secret-api-key"
 EVERY = 0.05
@@ -101,7 +101,7 @@ class Stage:
         )
         published = [account.limits for account in self.accounts.values()]
         directory = directory_json(directory_of(self.accounts, self.settings))
-        await ledger.run(work.configure(limits, directory, WAKE, published))
+        await ledger.run(configure(limits, directory, WAKE, published))
         self.asking = asyncio.create_task(Inquirer(ledger, limits, carrier).run())
         working = [asyncio.create_task(settler.run()), self.asking]
         dispatching = asyncio.create_task(dispatcher.run(60))
@@ -354,7 +354,7 @@ def test_with_a_callback_url_of_its_own_each_twin_is_told_apart(stage, producer,
 def test_a_paused_account_is_not_asked_until_its_pause_is_over(stage, producer, simulator):
     async def script():
         message_id = await doubtful(producer, simulator, "accepted_hang")
-        stage.raw.hset(account_key("demo"), "paused_until", 10**14)
+        stage.raw.hset(account_key("demo"), "paused_until", round(time.time() * 1000) + 1_800_000)
         for _ in range(5):
             stage.make_due()
             await asyncio.sleep(EVERY)

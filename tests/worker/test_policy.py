@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from sendline.contract.codes import ErrorCode
 from sendline.contract.status import Status
-from sendline.ledger.record import FIELDS, Record, pack
+from sendline.ledger.record import FIELDS, MAX_REASON, Flag, Record, pack
 from sendline.ledger.work import HEAD, Claim
 from sendline_worker.dispatch.policy import PROBE_AFTER, RetryPolicy, settlement
 from sendline_worker.outcomes import (
@@ -22,13 +22,13 @@ from sendline_worker.outcomes import (
 POLICY = RetryPolicy(max_attempts=4, base=2.0, longest=60.0, deadline=1000.0)
 
 
-def claim(attempt=1):
-    values = dict.fromkeys(FIELDS, 0) | {"attempts": attempt}
-    return Claim(b"i" * 16, 7, "main", Record(pack(list(values.values()))))
+def claim(attempt=1, route="main", account="main", flags=0):
+    values = dict.fromkeys(FIELDS, 0) | {"attempts": attempt, "route": route, "flags": flags}
+    return Claim(b"i" * 16, 7, account, Record(pack(list(values.values()))))
 
 
-def settle(outcome, *, attempt=1, receipts=True, chance=0.0):
-    return settlement(claim(attempt), outcome, POLICY, receipts=receipts, random=lambda: chance)
+def settle(outcome, *, receipts=True, chance=0.0, **claimed):
+    return settlement(claim(**claimed), outcome, POLICY, receipts=receipts, random=lambda: chance)
 
 
 def test_accepted_is_sent_and_waits_for_its_receipt():
@@ -51,6 +51,53 @@ def test_not_accepted_is_tried_again_later_until_no_attempt_is_left():
     last = settle(NotAccepted("busy"), attempt=4)
     assert (last.target, last.code) == (Status.FAILED, ErrorCode.ATTEMPTS_EXHAUSTED)
     assert "busy" in last.reason
+    assert not last.onward
+
+
+@pytest.mark.parametrize("attempt", [1, 2, 3])
+def test_with_one_account_not_accepted_waits_for_the_same_one(attempt):
+    settled = settle(NotAccepted("busy"), attempt=attempt)
+    assert (settled.onward, settled.reason) == (False, "busy")
+    assert settled.delay == POLICY.backoff(attempt, 0.0)
+
+
+def test_not_accepted_goes_at_once_to_each_account_it_has_not_met_and_then_waits():
+    for attempt, account, follower in ((1, "a", "b"), (2, "b", "c"), (3, "c", "a")):
+        settled = settle(NotAccepted("503: busy"), attempt=attempt, route="a,b,c", account=account)
+        assert (settled.target, settled.onward) == (Status.RETRYING, True)
+        assert settled.reason == f"503: busy; account {follower} is tried next"
+        assert settled.delay == (0 if attempt < 3 else POLICY.backoff(3, 0.0))
+
+
+def test_where_it_goes_next_is_told_however_long_the_reason_is():
+    settled = settle(NotAccepted("x" * 500), route="main,spare")
+    assert len(settled.reason) == MAX_REASON
+    assert settled.reason.endswith("x; account spare is tried next")
+
+
+def test_what_was_perhaps_accepted_before_stays_with_its_account():
+    settled = settle(NotAccepted("busy"), route="main,spare", flags=int(Flag.DOUBTED))
+    assert (settled.onward, settled.reason) == (False, "busy")
+    assert settled.delay == POLICY.backoff(1, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "effect"),
+    [
+        (Accepted("abc"), "open"),
+        (Refused(ErrorCode.REJECTED, "no"), "open"),
+        (NotBegun("late"), ""),
+        (NotAccepted("busy"), "fail"),
+        (Uncertain("no answer"), "fail"),
+        (Throttled(1), "pause"),
+        (AccountStopped("401"), "stop"),
+    ],
+)
+def test_each_outcome_says_something_of_its_account(outcome, effect):
+    for attempt in (1, POLICY.max_attempts):
+        settled = settle(outcome, attempt=attempt, route="main,spare")
+        assert settled.effect == effect
+        assert settled.onward == (isinstance(outcome, NotAccepted) and attempt == 1)
 
 
 def test_throttled_pauses_the_account_and_costs_no_attempt():
@@ -68,7 +115,6 @@ def test_a_stopped_account_costs_no_attempt_and_is_probed_later():
 def test_uncertain_stays_uncertain_here_the_ledger_knows_the_policy():
     settled = settle(Uncertain("no answer"))
     assert (settled.target, settled.code) == (Status.UNCERTAIN, ErrorCode.PERHAPS_ACCEPTED)
-    assert settled.effect == ""
 
 
 def test_a_claim_handed_back_costs_nothing():

@@ -13,7 +13,7 @@ from sendline.ledger.scripts import script
 from sendline.ledger.standing import Flow, flow, last_claim
 from sendline.ledger.work import tick
 from sendline.settings import Settings, bounds
-from sendline_worker.checks import LATE, RESTART, START, check_workers
+from sendline_worker.checks.parts import LATE, RESTART, START, check_workers
 from sendline_worker.tick import Ticker
 from sendline_worker.watch import GAP, Watch
 
@@ -127,6 +127,29 @@ def test_what_may_go_is_seen_with_its_line_its_number_and_its_age(look, world):
     assert (seen.line, seen.may_go, seen.claims) == ("normal, main", 5, 0)
     assert seen.waits == 7
     assert not seen.halted
+
+
+def test_what_may_go_is_counted_over_all_rows_but_those_that_are_held(look, world):
+    world.configure("main", account_limits("numbers", sender_rate=0.1))
+    for campaign in (None, "spring", "summer"):
+        world.accept_many(3, lane="bulk", campaign=campaign)
+    for sender in ("+13115550001", "+13115550002"):
+        world.accept_many(2, "numbers", sender=sender)
+    assert look().may_go == 13
+    claims = [world.claim_one() for _ in range(3)]
+    assert [claim.account for claim in claims] == ["numbers", "numbers", "main"]
+    assert look().may_go == 8
+    world.clock.advance(10)
+    assert look().may_go == 8 + 2
+
+
+def test_no_more_rows_are_counted_than_lines_are_watched(look, world, monkeypatch):
+    monkeypatch.setattr(sendline.ledger.standing, "LINES_WATCHED", 4)
+    world.configure("main", "spare")
+    for number in range(3):
+        for route in ("main", "spare"):
+            world.accept(route, lane="bulk", campaign=f"c{number}")
+    assert look().may_go == 4
 
 
 def test_a_claim_raises_the_count_and_is_remembered(look, world):

@@ -3,12 +3,10 @@
 import asyncio
 import contextlib
 import gzip
-import os
-import shutil
 import socket
 import ssl
 import struct
-import subprocess
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from certificates import make_certificate
+from proxy import Proxy
 from sendline_worker import elapsed
 from sendline_worker.providers.base import Answer
 from sendline_worker.wire import ANSWER_LIMIT, Broken, Wire
@@ -372,19 +372,7 @@ async def test_plain_text_to_a_tls_port_is_on_the_wire():
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory) -> Path:
     """A certificate for 127.0.0.1 with its key, in one file."""
-    if shutil.which("openssl") is None:
-        if os.environ.get("CI"):
-            pytest.fail("openssl is missing")
-        pytest.skip("openssl is not installed")
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
-    subprocess.run(
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
-        f" -addext subjectAltName=IP:127.0.0.1 -keyout {path} -out {path}.crt".split(),
-        check=True,
-        capture_output=True,
-    )
-    path.write_bytes(path.read_bytes() + Path(f"{path}.crt").read_bytes())
-    return path
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 async def test_a_certificate_that_does_not_verify_is_not_on_the_wire(certificate):
@@ -442,6 +430,49 @@ async def test_a_request_that_waited_too_long_for_a_connection_is_not_begun():
         assert broken == Broken(False, "it could not be begun in time", too_late=True)
         assert len(server.requests) == 1
         assert isinstance(await first, Broken)
+
+
+async def test_a_connection_that_is_there_too_late_is_kept_for_the_next_request(certificate):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    async with serving(answering(OK, OK), tls=tls) as server, wiring(ssl_context=trusting) as wire:
+        with Proxy(("127.0.0.1", server.port)) as proxy:
+            server.port = proxy.port
+            proxy.delay(0.4)
+            began = elapsed.now()
+            request = server.request()
+            broken = await wire.call(request, begin_by=began + 0.2)
+            assert broken == Broken(False, "it could not be begun in time", too_late=True)
+            assert request.extensions["on_wire"] is False
+            assert elapsed.now() - began >= 0.4, "the handshake was not given up"
+            assert server.requests == []
+            proxy.delay(0)
+            for _ in range(2):
+                assert isinstance(await wire.call(server.request(), begin_by=elapsed.now() + 0.2), Answer)
+            assert (proxy.accepted, len(server.requests)) == (1, 2)
+
+
+@pytest.mark.parametrize("moment", ["before it began", "while it connected"])
+async def test_a_process_that_stood_still_sends_nothing_afterwards_that_is_too_late(moment):
+    async with serving(answering(OK, OK)) as server, wiring() as wire:
+        request = server.request()
+        call = asyncio.create_task(wire.call(request, begin_by=elapsed.now() + 0.1))
+        if moment == "while it connected":
+            await asyncio.sleep(0)
+        time.sleep(0.2)  # noqa: ASYNC251 - nothing goes on
+        assert await call == Broken(False, "it could not be begun in time", too_late=True)
+        assert request.extensions["on_wire"] is False
+        assert isinstance(await wire.call(server.request(), begin_by=elapsed.now() + 0.1), Answer)
+        assert (server.connections, len(server.requests)) == (1, 1)
+
+
+async def test_what_one_request_was_given_is_not_held_against_the_next():
+    async with serving(answering(OK)) as server, wiring() as wire:
+        assert isinstance(await wire.call(server.request(), begin_by=elapsed.now() - 1), Broken)
+        async with httpx.AsyncClient(transport=wire) as client:
+            answer = await client.post(f"http://127.0.0.1:{server.port}/")
+        assert answer.status_code == 200
 
 
 # Connections that are used again

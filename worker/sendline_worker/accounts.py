@@ -3,24 +3,18 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from sendline.contract.accounts import AccountCard, Capabilities, RouteRule
 from sendline.contract.errors import ConfigurationError
 from sendline.contract.numbers import is_number
+from sendline.ledger.accounts import AccountLimits
 from sendline.ledger.directory import Directory
-from sendline.ledger.work import AccountLimits
 from sendline_worker.providers.registry import adapter_class
 
 if TYPE_CHECKING:
     from sendline.settings import AccountSettings, Settings
     from sendline_worker.providers.base import Adapter
-
-BURST_SECONDS: Final = 0.02
-"""The default burst is what the rate allows in 20 ms, so that one claim can take several at high rates."""
-LEAST_BURST: Final = 2
-"""The least default burst: a claim that comes a little late must not lose its slot. One message beyond the
-first makes good for up to one interval; without it every delay would lower the rate for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +40,21 @@ class Account:
     @property
     def limits(self) -> AccountLimits:
         """What claims are held to."""
-        rate = self.settings.rate or self.adapter.default_rate
+        asked = self.settings
         return AccountLimits(
             name=self.name,
-            rate=rate,
-            burst=self.settings.burst or max(LEAST_BURST, round(rate * BURST_SECONDS)),
-            in_flight=self.settings.in_flight,
-            on_uncertain=self.settings.on_uncertain,
+            rate=asked.rate or self.adapter.default_rate,
+            burst=asked.burst,
+            in_flight=asked.in_flight,
+            on_uncertain=asked.on_uncertain,
             asks=self.capabilities.lookup or self.capabilities.search,
+            unit=asked.rate_unit,
+            daily_cap=asked.daily_cap,
+            time_zone=asked.time_zone,
+            sender=asked.senders[0] if asked.senders else "",
+            sender_rate=asked.sender_rate,
+            sender_burst=asked.sender_burst,
+            sender_daily_cap=asked.sender_daily_cap,
         )
 
 
@@ -85,7 +86,7 @@ def _check_senders(name: str, senders: tuple[str, ...]) -> None:
 
 def directory_of(accounts: Mapping[str, Account], settings: "Settings") -> Directory:
     """Return what producers are told."""
-    rules = tuple(RouteRule(rule.to, tuple(rule.accounts)) for rule in settings.routes)
+    rules = tuple(RouteRule(rule.to, rule.accounts, rule.weights) for rule in settings.routes)
     return Directory({name: account.card for name, account in accounts.items()}, rules)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from celery import Celery, bootsteps, signals
 from kombu.utils.json import dumps
 
-from sendline.ledger.work import Wake
+from sendline.ledger.accounts import Wake
 from sendline.settings import bounds, ledger_url
 from sendline_worker import broker
 from sendline_worker.dispatch.runtime import Runtime

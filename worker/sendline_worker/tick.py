@@ -12,12 +12,17 @@ from sendline.contract.draft import Rules, route_for
 from sendline.contract.errors import CannotCarry, LedgerError, UnknownAccount
 from sendline.contract.lane import Lane
 from sendline.ledger import work
+from sendline.ledger.account_state import account_state
+from sendline.ledger.accounts import Wake, calendar, configure
 from sendline.ledger.connection import Ledger
 from sendline.ledger.limits import Limits
 from sendline.ledger.recovery import WHAT_HAPPENED
-from sendline.ledger.standing import flow
+from sendline.ledger.standing import clock, flow
 from sendline.settings import bounds, ledger_url
+from sendline_worker import elapsed
 from sendline_worker.accounts import directory_json, directory_of
+from sendline_worker.alerts import Alerts
+from sendline_worker.days import midnights
 from sendline_worker.ending import UNHEALTHY, end_at_once
 from sendline_worker.watch import Watch
 
@@ -35,6 +40,8 @@ LOCK: Final = 2.5
 """Seconds after its last tick until another worker takes over."""
 MOST: Final = 500
 """Messages one call looks at, so that no call holds the ledger up."""
+CALENDARS_EVERY: Final = 3600.0
+"""Seconds after which the coming midnights are published anew; each time those of a week."""
 
 
 class Ticker:
@@ -43,7 +50,7 @@ class Ticker:
     patience: ClassVar[float] = bounds.NO_CLAIM
     """Seconds after which a worker that should claim, and does not, is ended. Tests shorten it."""
 
-    def __init__(self, settings: "Settings", accounts: "Mapping[str, Account]", wake: work.Wake) -> None:
+    def __init__(self, settings: "Settings", accounts: "Mapping[str, Account]", wake: Wake) -> None:
         """Prepare, without connecting."""
         self._settings = settings
         self._limits = Limits.of(settings)
@@ -58,6 +65,9 @@ class Ticker:
         self._behind = False
         self._published = False
         self._watch = Watch(self.patience)
+        self._calendars_due = 0.0
+        providers = {name: account.settings.provider for name, account in accounts.items()}
+        self._alerts = Alerts(self._ledger, settings.alert_command, providers)
 
     def start(self) -> None:
         """Publish, now or as soon as the ledger takes it, and begin to tick."""
@@ -69,12 +79,15 @@ class Ticker:
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join(timeout=EVERY + 1)
+        self._alerts.stop()
         self._ledger.close()
 
     def tick(self) -> None:
         """Keep house once. Raises LedgerError."""
         if not self._published or not self._ledger.run(work.is_configured()):
             self._publish()
+        elif elapsed.now() >= self._calendars_due:
+            self._publish_calendars()
         while True:
             ticked = self._ledger.run(work.tick(self._limits, self._name, lock=LOCK, most=MOST))
             self._tell(behind=ticked.behind)
@@ -83,6 +96,7 @@ class Ticker:
             if ticked.looked_at < MOST:
                 break
         self._find_routes()
+        self._alerts.look()
 
     def _tell(self, *, behind: bool) -> None:
         """Say once that dispatching has stopped on purpose, and once that it goes on."""
@@ -125,9 +139,19 @@ class Ticker:
             )
 
     def _publish(self) -> None:
-        call = work.configure(self._limits, directory_json(self._directory), self._wake, self._account_limits)
+        call = configure(self._limits, directory_json(self._directory), self._wake, self._account_limits)
         self._ledger.run(call)
+        self._publish_calendars()
         self._published = True
+
+    def _publish_calendars(self) -> None:
+        """Publish the midnights between which daily caps count; where none may count, only if some were."""
+        now = self._ledger.run(clock()) // 1000
+        for account in self._account_limits:
+            capped = account.daily_cap or account.sender_daily_cap or account.time_zone != "UTC"
+            if capped or self._ledger.run(account_state(account.name)).days:
+                self._ledger.run(calendar(account.name, midnights(now, account.time_zone)))
+        self._calendars_due = elapsed.now() + CALENDARS_EVERY
 
     def _find_routes(self) -> None:
         """Give routes to messages that were accepted before any account was known."""
@@ -149,6 +173,7 @@ class Ticker:
                 sender=record.sender.decode() or None,
                 text=record.text.decode() or None,
                 account=record.account.decode() or None,
+                message_id=message_id,
             )
         except (CannotCarry, UnknownAccount) as error:
             return work.Routing(message_id, lane, (), str(error))

@@ -6,11 +6,15 @@
 The flag stands in `request.extensions["on_wire"]`, also when the call is cancelled. It is set just before the
 first byte is written and never after it: unset, the provider certainly saw nothing of the request; set, it
 may have seen all of it.
+
+A request may have an instant after which it is not begun any more. A connection that is there too late for
+its request goes back into the pool, so that the next one finds it, however long connecting takes.
 """
 
 import math
 import os
 import ssl
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,6 +39,8 @@ STALE_TRIES: Final = 3
 
 _SKIPPED: Final = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
 """Headers that aiohttp would add by itself."""
+_begin_by: Final = ContextVar("begin_by", default=math.inf)
+"""The instant by which the request of this call must be begun: aiohttp's pool is not told of it otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +94,8 @@ class Wire(httpx.AsyncBaseTransport):
 
         Its first byte is not written later than `begin_by`, an instant of `elapsed.now`.
         """
-        request.extensions["begin_by"] = begin_by
         try:
-            response, body = await self._exchange(request, ANSWER_LIMIT)
+            response, body = await self._exchange(request, ANSWER_LIMIT, begin_by)
         except _TooLateError:
             return Broken(on_wire=False, reason="it could not be begun in time", too_late=True)
         except Exception as error:  # noqa: BLE001 - whatever it was, the flag says what it means
@@ -118,8 +123,11 @@ class Wire(httpx.AsyncBaseTransport):
         """Close every connection, those in use as well."""
         await self._session.close()
 
-    async def _exchange(self, request: httpx.Request, limit: int) -> tuple[aiohttp.ClientResponse, bytes]:
+    async def _exchange(
+        self, request: httpx.Request, limit: int, begin_by: float = math.inf
+    ) -> tuple[aiohttp.ClientResponse, bytes]:
         """Return the answer's head and its body; past `limit` bytes the rest is left unread."""
+        _begin_by.set(begin_by)
         request.extensions["on_wire"] = False
         headers = [(name.decode(), value.decode()) for name, value in request.headers.raw]
         if "accept-encoding" not in request.headers:
@@ -159,10 +167,10 @@ class Wire(httpx.AsyncBaseTransport):
 
 
 class _Connector(aiohttp.TCPConnector):
-    """A pool that hands out no connection on which the server has spoken unasked.
+    """A pool that hands out no connection on which the server has spoken unasked, and none too late.
 
     aiohttp would take such words (many a server says 408 before it closes an idle connection) for the answer
-    to the next request.
+    to the next request. A connection that is there too late is kept for the next request.
     """
 
     async def connect(
@@ -171,9 +179,12 @@ class _Connector(aiohttp.TCPConnector):
         traces: list[Any],
         timeout: aiohttp.ClientTimeout,
     ) -> Any:
-        """Return a connection that is free and silent."""
+        """Return a connection that is free and silent; raises _TooLateError where it is there too late."""
         for _ in range(STALE_TRIES):
             connection = await super().connect(req, traces, timeout)
+            if _is_too_late():
+                connection.release()
+                raise _TooLateError
             if connection.protocol is not None and not connection.protocol.should_close:
                 return connection
             connection.close()
@@ -184,12 +195,16 @@ class _TooLateError(Exception):
     """The request was not begun by its instant."""
 
 
+def _is_too_late() -> bool:
+    return elapsed.now() > _begin_by.get()
+
+
 async def _begin(_session: aiohttp.ClientSession, context: "SimpleNamespace", _params: Any) -> None:
     """Set the flag. aiohttp awaits this right before the first byte; a second time it would be a re-send."""
     extensions: MutableMapping[str, Any] = context.trace_request_ctx
     if extensions["on_wire"]:
         raise aiohttp.ServerDisconnectedError
-    if elapsed.now() > extensions.get("begin_by", math.inf):
+    if _is_too_late():
         raise _TooLateError
     extensions["on_wire"] = True
 

@@ -1,12 +1,13 @@
 """What is known of an account without its credentials, and whether it can carry a message."""
 
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from sendline.contract.numbers import is_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +73,36 @@ class RouteRule:
 
     prefix: str
     accounts: tuple[str, ...]
+    weights: tuple[int, ...] = ()
+    """One for each account: in which proportions they come first. Empty: always the first of them."""
+
+    def order(self, carriers: "Sequence[str]", message_id: bytes) -> tuple[str, ...]:
+        """Return those of its accounts that can carry the message in the order that it is to try them.
+
+        The first is drawn by weight, from the message's id and nothing else: the same message always gets the
+        same order. The others follow in the order of the rule. An account of weight 0 is never drawn.
+        """
+        weight_of = dict(zip(self.accounts, self.weights, strict=False))
+        weights = [weight_of.get(name, 0) for name in carriers]
+        if not any(weights):
+            return tuple(carriers)
+        place = _drawn(weights, message_id)
+        return (carriers[place], *carriers[:place], *carriers[place + 1 :])
 
 
-def candidates(rules: "Iterable[RouteRule]", known: "Iterable[str]", to: str) -> tuple[str, ...]:
-    """Return the accounts that may carry a message to `to`: the longest prefix's, or all known."""
+def candidates(rules: "Iterable[RouteRule]", known: "Iterable[str]", to: str) -> RouteRule:
+    """Return the rule for a message to `to`: that of the longest prefix, or one of all known accounts."""
     matching = [rule for rule in rules if to.startswith(rule.prefix)]
     if matching:
-        return max(matching, key=lambda rule: len(rule.prefix)).accounts
-    return tuple(known)
+        return max(matching, key=lambda rule: len(rule.prefix))
+    return RouteRule("", tuple(known))
+
+
+def _drawn(weights: "Sequence[int]", message_id: bytes) -> int:
+    """Return a place in `weights`, each as often among many messages as it weighs."""
+    point = int.from_bytes(blake2b(message_id, digest_size=8).digest(), "big") % sum(weights)
+    for place, weight in enumerate(weights):
+        point -= weight
+        if point < 0:
+            return place
+    raise AssertionError("the point lies below the sum of the weights")

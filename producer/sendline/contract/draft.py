@@ -1,7 +1,7 @@
 """From the arguments of send() to a checked message, ready for the ledger. Pure: clock and ids come in."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -16,6 +16,7 @@ from sendline.contract.segments import measure
 MAX_TEXT: Final = 1600
 """Characters; the largest that the providers of this field take (ten segments and a little)."""
 MAX_KEY: Final = 255
+MAX_CAMPAIGN: Final = 64
 MAX_METADATA: Final = 16
 MAX_METADATA_KEY: Final = 40
 MAX_METADATA_VALUE: Final = 500
@@ -40,6 +41,7 @@ class Fields(TypedDict, total=False):
     on_uncertain: OnUncertain | str | None
     callback_url: str | None
     metadata: Mapping[str, str] | None
+    campaign: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class Draft:
     callback_url: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     idempotency_key: str | None = None
+    campaign: str | None = None
 
     @property
     def fingerprint(self) -> bytes:
@@ -101,7 +104,7 @@ def draft(message_id: bytes, fields: Mapping[str, Any], rules: Rules, now: datet
         text=text,
         sender=sender,
         account=account,
-        route=route_for(rules, to=to, sender=sender, text=text, account=account),
+        route=route_for(rules, to=to, sender=sender, text=text, account=account, message_id=message_id),
         lane=lane,
         segments=measure(text).count if text else 0,
         not_before_ms=_not_before(fields.get("not_before"), now),
@@ -110,24 +113,26 @@ def draft(message_id: bytes, fields: Mapping[str, Any], rules: Rules, now: datet
         callback_url=_callback_url(fields.get("callback_url")),
         metadata=_metadata(fields.get("metadata")),
         idempotency_key=_key(fields.get("idempotency_key")),
+        campaign=_campaign(fields.get("campaign")),
     )
 
 
 def route_for(
-    rules: Rules, *, to: str, sender: str | None, text: str | None, account: str | None
+    rules: Rules, *, to: str, sender: str | None, text: str | None, account: str | None, message_id: bytes
 ) -> tuple[str, ...]:
     """Return the accounts that may carry the message, in order; empty while none is known at all.
 
+    Where the route has weights, the message's id decides which account comes first: always the same one.
     Raises UnknownAccount, or CannotCarry with the first account's reason.
     """
     if account is not None:
         _named_account(account, rules.accounts)
-        names: Iterable[str] = (account,)
+        rule = RouteRule("", (account,))
     else:
-        names = candidates(rules.routes, rules.accounts, to)
+        rule = candidates(rules.routes, rules.accounts, to)
     carriers: list[str] = []
     refusal: tuple[str, str] | None = None
-    for name in names:
+    for name in rule.accounts:
         card = rules.accounts.get(name)
         why = card.refusal(text=text, sender=sender) if card else None
         if why is None:
@@ -138,7 +143,7 @@ def route_for(
         raise CannotCarry(*refusal)
     if text is None and account is None and (refusal or not carriers):
         raise CannotCarry("text", "missing; a message whose text its provider has must name its account")
-    return tuple(carriers)
+    return rule.order(carriers, message_id)
 
 
 def _known_fields(fields: Mapping[str, Any]) -> None:
@@ -271,3 +276,15 @@ def _key(key: object) -> str | None:
     if not isinstance(key, str) or not 0 < len(key) <= MAX_KEY:
         raise InvalidMessage("idempotency_key", f"must be a text of 1 to {MAX_KEY} characters")
     return _encodable("idempotency_key", key)
+
+
+def _campaign(name: object) -> str | None:
+    if name is None:
+        return None
+    good = isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name)
+    if not isinstance(name, str) or not good or len(name) > MAX_CAMPAIGN:
+        raise InvalidMessage(
+            "campaign",
+            f"must be 1 to {MAX_CAMPAIGN} letters, digits, . _ and -, beginning with a letter or digit",
+        )
+    return name

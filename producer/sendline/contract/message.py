@@ -62,6 +62,8 @@ class Message:
     callback_url: str | None
     metadata: dict[str, str]
     timeline: tuple[TimelineEntry, ...]
+    campaign: str | None = None
+    """The campaign that it belongs to; None: it stands alone."""
 
     @property
     def final(self) -> bool:

@@ -6,21 +6,22 @@ from typing import Any, Final
 
 import msgpack
 
-from sendline.contract.lane import LANE_CODES
+from sendline.contract.lane import LANE_CODES, Lane
 from sendline.contract.status import CODES, WAITING
 from sendline.ledger.call import Call
 from sendline.ledger.keys import KEYS, account_key, message_key
 from sendline.ledger.limits import Limits
+from sendline.ledger.lines import mark_of
 from sendline.ledger.record import (
     FIELDS,
     Flag,
     Record,
     digest,
-    lane_of,
     pack,
     unpack,
     unpack_provider_id,
 )
+from sendline.ledger.rows import row_of
 from sendline.ledger.scripts import script
 
 SCANNED: Final = 1000
@@ -33,9 +34,14 @@ _TEXTS: Final = frozenset(
 )
 _SHAPE: Final = tuple(bytes if name in _TEXTS else int for name in FIELDS[: FIELDS.index("timeline") + 1])
 """The types of the fields that every release has written."""
-_STATUS, _LANE, _PROVIDER_ID, _TIMELINE = map(FIELDS.index, ("status", "lane", "provider_id", "timeline"))
+_STATUS, _LANE, _PROVIDER_ID, _TIMELINE, _CAMPAIGN = map(
+    FIELDS.index, ("status", "lane", "provider_id", "timeline", "campaign")
+)
 _SHOWN: Final = tuple(map(FIELDS.index, ("route", "account", "to", "sender", "error", "text")))
-_UNREADABLE: Final = (ValueError, TypeError, LookupError, OverflowError, msgpack.UnpackException)
+_UNREADABLE: Final = (
+    *(ValueError, TypeError, LookupError, OverflowError),
+    *(AttributeError, msgpack.UnpackException),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +55,8 @@ class Keys:
     """Digests of account and provider id."""
     idempotency: tuple[bytes, ...]
     """Digests of idempotency keys."""
-    lines: tuple[str, ...]
-    """As `lane code:route`."""
+    rows: tuple[str, ...]
+    """Of lines, as `lane code:route`, and `:row` unless that is empty."""
     accounts: tuple[str, ...]
 
 
@@ -69,14 +75,25 @@ class Examined:
     asked: bool = False
     """Whether it is held for its provider, or a person, to tell its fate."""
     places: int | None = None
-    """How often its id stands in its own line: 0, 1 or 2 for more; None: not looked for."""
+    """How often its id stands in its own row: 0, 1 or 2 for more; None: not looked for."""
     elsewhere: frozenset[str] = field(default=frozenset())
-    """Other lines in which its id stands, of those looked into."""
+    """Other rows in which its id stands, of those looked into."""
 
     @property
-    def line(self) -> str:
-        """Its line, as `lane code:route`."""
-        return "" if self.record is None else f"{self.record.lane}:{self.record.route.decode()}"
+    def rows(self) -> frozenset[str]:
+        """Return the two rows in which its id may stand: with its sender's mark, and without.
+
+        Which one it is changes with what its accounts limit; the next claim takes it from one to the other.
+        """
+        record = self.record
+        if record is None:
+            return frozenset()
+        line = f"{record.lane}:{record.route.decode()}"
+        if not record.route:
+            return frozenset((line,))
+        bulk = record.lane == LANE_CODES[Lane.BULK]
+        campaign = record.campaign.decode() if bulk else ""
+        return frozenset((row_of(line, campaign), row_of(line, f"{campaign}@{mark_of(record.sender)}")))
 
     @property
     def is_queued(self) -> bool:
@@ -126,9 +143,9 @@ def keys_held() -> Call[int]:
 
 
 def examine(
-    limits: Limits, message_ids: Sequence[bytes], lines: Iterable[str] | None = None
+    limits: Limits, message_ids: Sequence[bytes], rows: Iterable[str] | None = None
 ) -> Call[list[Examined]]:
-    """Read messages; where `lines` are given, also where their ids stand: in their own line and in those."""
+    """Read messages; where `rows` are given, also where their ids stand: in their own row and in those."""
 
     def read(reply: Any) -> list[Examined]:
         now = reply[0]
@@ -149,7 +166,7 @@ def examine(
             )
         ]
 
-    searched = b"" if lines is None else pack(sorted(lines))
+    searched = b"" if rows is None else pack(sorted(rows))
     return Call(script("examine"), [limits.packed, searched, *message_ids], read)
 
 
@@ -162,6 +179,8 @@ def readable(raw: bytes) -> Record | None:
         known = 0 <= values[_STATUS] < len(CODES) and 0 <= values[_LANE] < len(LANE_CODES)
         for place in _SHOWN:
             values[place].decode()
+        for campaign in values[_CAMPAIGN : _CAMPAIGN + 1]:
+            campaign.decode()
         unpack_provider_id(values[_PROVIDER_ID])
         return Record(raw) if known and _is_timeline(values[_TIMELINE]) else None
     except _UNREADABLE:
@@ -187,37 +206,6 @@ def records_there(message_ids: Sequence[bytes]) -> Call[int]:
 def raw_records(message_ids: Sequence[bytes]) -> Call[list[bytes | None]]:
     """Read the records of messages, as they are stored."""
     return Call("MGET", [message_key(each) for each in message_ids], list)
-
-
-def announced(lane_code: int) -> Call[list[str]]:
-    """Read which lines of a lane are announced to the workers, as `lane code:route`."""
-    return Call(
-        "ZRANGE",
-        [f"{KEYS['ready']}{lane_code}", 0, -1],
-        lambda reply: [f"{lane_code}:{route.decode()}" for route in reply],
-    )
-
-
-def line_part(line: str, start: int, count: int) -> Call[list[bytes]]:
-    """Read `count` ids of a line, named as `lane code:route`, from place `start` on."""
-    return Call("LRANGE", [KEYS["line"] + line, start, start + count - 1], list)
-
-
-def line_ready_at(line: str) -> Call[int | None]:
-    """Read when something of a line may go, in microseconds; None where it is not announced."""
-    lane, _, route = line.partition(":")
-    return Call("ZSCORE", [KEYS["ready"] + lane, route], lambda at: None if at is None else int(float(at)))
-
-
-def line_length(line: str) -> Call[int]:
-    """Read how many ids a line holds."""
-    return Call("LLEN", [KEYS["line"] + line], int)
-
-
-def line_name(line: str) -> str:
-    """Return a line's name for people."""
-    lane, _, route = line.partition(":")
-    return f"{lane_of(int(lane)).value} line of {route.replace(',', ' or ') or 'messages without a route'}"
 
 
 def timers(cursor: int) -> Call[tuple[int, list[bytes]]]:

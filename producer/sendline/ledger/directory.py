@@ -37,5 +37,8 @@ class Directory:
             )
             for account in plain["accounts"]
         ]
-        rules = tuple(RouteRule(rule["prefix"], tuple(rule["accounts"])) for rule in plain.get("routes", []))
+        rules = tuple(
+            RouteRule(rule["prefix"], tuple(rule["accounts"]), tuple(rule.get("weights", ())))
+            for rule in plain.get("routes", [])
+        )
         return cls({card.name: card for card in cards}, rules)

@@ -8,13 +8,20 @@ KEYS: Final[dict[str, str]] = {
     "index": "sl:p",  # + 10 bytes of digest of account and provider id: string, 16 bytes of id
     "idempotency": "sl:i",  # + 10 bytes of digest of the key: string, id and 8 bytes of content digest
     # Where messages wait
-    "line": "sl:q:",  # + lane code : route: list of ids, first in first out
+    "line": "sl:q:",  # + lane code : route, and : row unless that is empty: list of ids, first in first out
+    "rows": "sl:w:",  # + lane code : route: sorted set, row by its turn; the least goes first
+    "resting": "sl:v:",  # + lane code : route: sorted set, row that left by the turn it goes on with
+    "held": "sl:h:",  # + lane code : route: sorted set, row held by its sender's limits until then (us)
     "ready": "sl:r:",  # + lane code: sorted set, route by the next instant (us) at which it may go
     "turns": "sl:turns",  # hash: lane code : route to the instant (us) at which it was last served
+    "weights": "sl:weights",  # hash: campaign to its weight, where that is not 1
     "timers": "sl:t",  # sorted set, id by the instant (ms) at which the tick must look at it
     "uncertain": "sl:u",  # sorted set: uncertain id by the instant (ms) at which its provider is asked next
     # Accounts
     "account": "sl:a:",  # + name: hash of limits and state
+    "number": "sl:n:",  # + account : mark of a sender: hash, what was sent from it
+    "changes": "sl:ae",  # stream: one entry for each change of an account
+    "told": "sl:told",  # string: the number of the newest change that people have been told of
     "directory": "sl:directory",  # string: what workers publish of accounts and routes, JSON
     # The ledger as a whole
     "counts": "sl:counts",  # hash: accepted, and how many messages have each status
@@ -40,9 +47,9 @@ def message_key(message_id: bytes) -> bytes:
     return KEYS["message"].encode() + message_id
 
 
-def line_key(lane_code: int, route: str) -> str:
-    """Return the key of a route's waiting line."""
-    return f"{KEYS['line']}{lane_code}:{route}"
+def line_key(lane_code: int, route: str, row: str = "") -> str:
+    """Return the key of a row of a route's waiting line."""
+    return f"{KEYS['line']}{lane_code}:{route}{':' if row else ''}{row}"
 
 
 def account_key(name: str) -> str:

@@ -39,8 +39,12 @@ FIELDS: Final = (
     "text",
     "extras",  # packed map of what only senders read: callback_url, metadata
     "timeline",  # packed (status, ms after created, code, reason), one after the other
+    "campaign",
 )
 """The stored order. Append, never reorder."""
+
+_APPENDED: Final = {"campaign": b""}
+"""What stands for a field that a record of an earlier release lacks."""
 
 
 class Flag(IntFlag):
@@ -145,9 +149,12 @@ class Record:
 
     def __getattr__(self, name: str) -> Any:
         try:
-            return self._values[_POSITION[name]]
+            place = _POSITION[name]
         except KeyError:
             raise AttributeError(name) from None
+        if place >= len(self._values) and name in _APPENDED:
+            return _APPENDED[name]
+        return self._values[place]
 
     @property
     def state(self) -> Status:
@@ -186,6 +193,7 @@ class Record:
             callback_url=extras[b"callback_url"].decode() if b"callback_url" in extras else None,
             metadata={k.decode(): v.decode() for k, v in extras.get(b"metadata", {}).items()},
             timeline=timeline(self.timeline, self.created),
+            campaign=self.campaign.decode() or None,
         )
 
 

@@ -6,29 +6,29 @@ from typing import Literal
 from sendline.ledger.call import Call
 from sendline.ledger.limits import Limits
 from sendline.ledger.record import pack
+from sendline.ledger.rows import parts_of
 from sendline.ledger.scripts import script
 
 Mended = Literal["place", "extra place", "timer", "lifetime", "question"]
 
 
 def repair(
-    limits: Limits, message_id: bytes, *, lease: float, lines: Iterable[str] = ()
+    limits: Limits, message_id: bytes, *, lease: float, rows: Iterable[str] = ()
 ) -> Call[list[Mended]]:
     """Mend what belongs to one message; return what that was.
 
-    `lease` in seconds is given to a claim whose end is lost; `lines` are those in which its id was seen.
+    `lease` in seconds is given to a claim whose end is lost; `rows` are those in which its id was seen.
     """
     return Call(
         script("repair"),
-        [limits.packed, message_id, round(lease * 1000), *lines],
+        [limits.packed, message_id, round(lease * 1000), *rows],
         lambda reply: [word.decode() for word in reply],
     )
 
 
-def announce(limits: Limits, line: str) -> Call[bool]:
-    """Announce a line, named as `lane code:route`, where ids stand in it, and only there."""
-    lane, _, route = line.partition(":")
-    return Call(script("announce"), [limits.packed, lane, route], _changed)
+def announce(limits: Limits, row: str) -> Call[bool]:
+    """Announce a row, named as in rows.py, where ids stand in it."""
+    return Call(script("announce"), [limits.packed, *parts_of(row)], _changed)
 
 
 def reindex(limits: Limits, entry: bytes, *, seen: bytes, right: bytes, provider_id: bytes) -> Call[bool]:

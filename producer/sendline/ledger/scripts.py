@@ -19,8 +19,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from importlib.resources.abc import Traversable
 
-PRELUDE: Final = ("record", "lineage", "rousing", "places", "closing")
+PRELUDE: Final = ("record", "lineage", "rousing", "lines", "places", "closing")
 """What stands before every verb, in this order."""
+PARTS: Final = {
+    "claim": ("changes", "easing", "limits", "choice", "rows", "taking"),
+    "inquire": ("changes", "easing", "limits"),
+    "settle": ("changes", "easing", "verdicts"),
+    "configure": ("adjusting",),
+    "adjust": ("changes", "adjusting"),
+    "halt": ("changes",),
+    "resume": ("changes",),
+}
+"""What stands behind that, before some verbs."""
 SERVER_CLOCK: Final = "return redis.call('TIME')"
 """The body of the scripts' clock. Tests of time put another one in its place."""
 
@@ -37,7 +47,8 @@ class Script:
 @cache
 def script(verb: str, clock: str = SERVER_CLOCK) -> Script:
     """Return the script of `verb`, with the prelude before it."""
-    source = "\n".join([tables(clock), prelude(), (_folder() / f"{verb}.lua").read_text()])
+    parts = [(_folder() / "parts" / f"{part}.lua").read_text() for part in PARTS.get(verb, ())]
+    source = "\n".join([tables(clock), prelude(), *parts, (_folder() / f"{verb}.lua").read_text()])
     return Script(verb, source, sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 

@@ -87,6 +87,7 @@ def _packed_draft(draft: Draft) -> bytes:
             pack(extras) if extras else b"",
             digest(draft.idempotency_key) if draft.idempotency_key else b"",
             draft.fingerprint if draft.idempotency_key else b"",
+            draft.campaign or "",
         ]
     )
 

@@ -1,7 +1,7 @@
 """The verbs that workers use: claim, settle, sign off, tick, and receipts."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sendline.contract.codes import ErrorCode
@@ -57,6 +57,10 @@ class ClaimRequest:
     promise: float
     """It claims again within this time, if it has room left."""
     may_sign_off: bool
+    shares: tuple[float, float] = (0.05, 0.05)
+    """The parts of an account's rate that are kept for `normal` and for `bulk` messages."""
+    left: Mapping[str, int] = field(default_factory=dict)
+    """Of these accounts it takes only so many messages now."""
 
 
 def claim(limits: Limits, request: ClaimRequest) -> Call[Claimed]:
@@ -78,6 +82,8 @@ def claim(limits: Limits, request: ClaimRequest) -> Call[Claimed]:
         round(request.horizon * 1_000_000),
         round(request.promise * 1000),
         int(request.may_sign_off),
+        pack([round(share * 1_000_000) for share in request.shares]),
+        pack(dict(request.left)),
     ]
     return Call(script("claim"), arguments, read)
 
@@ -94,7 +100,8 @@ def sign_off(
     return Call(script("signoff"), arguments, lambda reply: reply == 1)
 
 
-AccountEffect = Literal["", "open", "pause", "stop"]
+AccountEffect = Literal["", "open", "pause", "stop", "fail"]
+"""What an attempt says of its account: it works, it shall pause, it is stopped, it failed; or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +123,8 @@ class Settlement:
     reason: str = ""
     effect: AccountEffect = ""
     pause: float = 0
+    onward: bool = False
+    """`retrying`: the next account of its route is tried next."""
 
 
 Settled = Literal["settled", "again", "learned", "dead", "unknown", "late"]
@@ -149,6 +158,7 @@ def _packed_settlement(s: Settlement) -> bytes:
             s.effect,
             round(s.pause * 1000),
             s.account,
+            int(s.onward),
         ]
     )
 
@@ -210,49 +220,6 @@ def tick(limits: Limits, worker: str, *, lock: float, most: int) -> Call[Ticked]
     """Keep house: due retries, dead claims, deadlines, a wake. `lock`: seconds for which others don't."""
     arguments: list[Argument] = [limits.packed, worker, round(lock * 1000), most]
     return Call(script("tick"), arguments, lambda reply: Ticked(reply[0] == 1, reply[1], reply[2] == 1))
-
-
-@dataclass(frozen=True, slots=True)
-class AccountLimits:
-    """What claims are held to for one account."""
-
-    name: str
-    rate: float
-    """Messages a second."""
-    burst: int
-    in_flight: int | None
-    on_uncertain: str | None
-    asks: bool = False
-    """Whether its provider can be asked what became of a message."""
-
-    @property
-    def packed(self) -> bytes:
-        """As configure.lua takes it; the rate as the microseconds between two messages."""
-        interval = max(1, round(1_000_000 / self.rate))
-        asked = self.on_uncertain or ""
-        return pack([self.name, interval, self.burst, self.in_flight or 0, asked, int(self.asks)])
-
-
-@dataclass(frozen=True, slots=True)
-class Wake:
-    """The Celery message that starts a dispatcher, as kombu serialized it."""
-
-    queue: str
-    envelope: bytes
-
-
-def configure(
-    limits: Limits, directory_json: str, wake: Wake, accounts: Sequence[AccountLimits]
-) -> Call[int]:
-    """Publish accounts, routes, limits and the wake."""
-    arguments: list[Argument] = [
-        limits.packed,
-        directory_json,
-        wake.queue,
-        wake.envelope,
-        *(a.packed for a in accounts),
-    ]
-    return Call(script("configure"), arguments, int)
 
 
 @dataclass(frozen=True, slots=True)

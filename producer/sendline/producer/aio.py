@@ -61,6 +61,7 @@ class AsyncProducer:
         on_uncertain: OnUncertain | str | None = None,
         callback_url: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        campaign: str | None = None,
     ) -> Message:
         """Accept one message: when this returns, it is never lost. See Producer.send()."""
         fields: Fields = {
@@ -75,6 +76,7 @@ class AsyncProducer:
             "on_uncertain": on_uncertain,
             "callback_url": callback_url,
             "metadata": metadata,
+            "campaign": campaign,
         }
         return await self._do(self._core.send(fields))
 

@@ -146,7 +146,7 @@ class Core:
 
     def _make_rules(self, directory: Directory) -> Rules:
         s = self._settings
-        configured = tuple(RouteRule(route.to, tuple(route.accounts)) for route in s.routes)
+        configured = tuple(RouteRule(route.to, route.accounts, route.weights) for route in s.routes)
         return Rules(
             default_region=s.default_region,
             only_to=s.only_to,
@@ -234,6 +234,7 @@ def _accepted(checked: Draft, at: int) -> Message:
         callback_url=checked.callback_url,
         metadata=dict(checked.metadata),
         timeline=(TimelineEntry(instant(at), Status.CREATED),),
+        campaign=checked.campaign,
     )
 
 

@@ -61,6 +61,7 @@ class Producer:
         on_uncertain: OnUncertain | str | None = None,
         callback_url: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        campaign: str | None = None,
     ) -> Message:
         """Accept one message: when this returns, it is never lost.
 
@@ -68,6 +69,7 @@ class Producer:
         account allows it. `account` binds it to one account. `not_before` is an aware datetime.
         `valid_for` (seconds or timedelta; default 72 h, `urgent` 10 min) ends its validity: it is never
         sent later. The same `idempotency_key` with the same content returns the first message again.
+        Bulk messages of one `campaign` (a name) take turns with those of others.
 
         Raises InvalidMessage (naming the field), IdempotencyConflict, LedgerUnavailable, LedgerRefused.
         """
@@ -83,6 +85,7 @@ class Producer:
             "on_uncertain": on_uncertain,
             "callback_url": callback_url,
             "metadata": metadata,
+            "campaign": campaign,
         }
         return self._do(self._core.send(fields))
 

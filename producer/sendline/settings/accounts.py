@@ -10,6 +10,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -20,6 +21,8 @@ Name = Annotated[str, AfterValidator(checks.name)]
 Prefix = Annotated[str, AfterValidator(checks.prefix)]
 Sender = Annotated[str, AfterValidator(checks.sender)]
 FailureStatus = Annotated[int, Field(ge=400, le=599)]
+TimeZone = Annotated[str, AfterValidator(checks.time_zone)]
+Weight = Annotated[int, BeforeValidator(checks.not_a_truth), Field(ge=0, le=1000)]
 
 
 class AccountSettings(BaseModel):
@@ -35,13 +38,42 @@ class AccountSettings(BaseModel):
         description="The senders it may use; the first is the default. Empty: any that a message names.",
     )
     rate: float | None = Field(
-        default=None, gt=0, le=10_000, description="Messages a second. Default: what the provider allows."
+        default=None,
+        gt=0,
+        le=10_000,
+        description=(
+            "Messages (segments with rate_unit = segments) a second. Default: what the provider allows."
+        ),
+    )
+    rate_unit: Literal["messages", "segments"] = Field(
+        default="messages", description="What all of its limits count, but for in_flight."
     )
     burst: int | None = Field(
         default=None,
         ge=1,
         le=10_000,
         description="Messages that may go at once after a pause. Default: from rate.",
+    )
+    daily_cap: int | None = Field(
+        default=None, ge=1, le=10_000_000, description="The most it sends in a day. Default: no bound."
+    )
+    time_zone: TimeZone = Field(
+        default="UTC", description="Whose midnight begins a day, such as Europe/Berlin, for the daily caps."
+    )
+    sender_rate: float | None = Field(
+        default=None,
+        gt=0,
+        le=10_000,
+        description="The same as rate, for each of its senders. Default: no bound but the account's.",
+    )
+    sender_burst: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000,
+        description="The same as burst, for each sender. Default: 1.",
+    )
+    sender_daily_cap: int | None = Field(
+        default=None, ge=1, le=10_000_000, description="The same as daily_cap, for each sender."
     )
     in_flight: int | None = Field(
         default=None,
@@ -65,10 +97,20 @@ class AccountSettings(BaseModel):
         default_factory=dict, description="The provider's own options; every text in it is a SecretStr."
     )
 
-    @field_validator("rate", "burst", "in_flight", mode="before")
+    @field_validator(
+        *("rate", "burst", "daily_cap", "sender_rate", "sender_burst", "sender_daily_cap", "in_flight"),
+        mode="before",
+    )
     @classmethod
     def _no_truth(cls, value: Any) -> Any:
         return checks.not_a_truth(value)
+
+    @field_validator("sender_burst")
+    @classmethod
+    def _needs_a_rate(cls, burst: int | None, others: ValidationInfo) -> int | None:
+        if burst is not None and others.data.get("sender_rate", 0) is None:
+            raise ValueError("has no meaning without sender_rate; set that too, or remove this")
+        return burst
 
     @model_validator(mode="before")
     @classmethod
@@ -92,6 +134,26 @@ class RouteSettings(BaseModel):
     accounts: Annotated[tuple[str, ...], BeforeValidator(checks.listed)] = Field(
         min_length=1, max_length=100, description="Names of accounts, in order of preference."
     )
+    weights: Annotated[tuple[Weight, ...], BeforeValidator(checks.listed)] = Field(
+        default=(),
+        max_length=100,
+        description=(
+            "One for each account: messages are spread over them in these proportions, and the others follow "
+            "in order; 0: only when the others can't. Default: the first account carries what it can."
+        ),
+    )
+
+    @field_validator("weights")
+    @classmethod
+    def _one_for_each(cls, weights: tuple[int, ...], others: ValidationInfo) -> tuple[int, ...]:
+        accounts = others.data.get("accounts")
+        if weights and accounts is not None and len(weights) != len(accounts):
+            raise ValueError(
+                f"{len(weights)} of them, for accounts {len(accounts)}; write one for each account"
+            )
+        if weights and not any(weights):
+            raise ValueError("all are 0; give at least one account more")
+        return weights
 
 
 def _conceal(value: object) -> object:

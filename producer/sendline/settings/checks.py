@@ -6,8 +6,10 @@ No sentence quotes the value: it may be a secret.
 import ipaddress
 import json
 import re
+import shlex
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from phonenumbers import SUPPORTED_REGIONS
 from pydantic import SecretStr
@@ -22,6 +24,7 @@ SECRET_LENGTH: Final = 16
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _PREFIX: Final = re.compile(r"\+[0-9]{1,15}")
+_TIME_ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,3}")
 _REDIS_URL: Final = (
     "not a URL of a Redis; write redis://[user:password@]host:6379/0, rediss://... or unix:///path "
     "(special characters of a password as %XX)"
@@ -50,6 +53,22 @@ def region(text: str) -> str:
     if text.upper() not in SUPPORTED_REGIONS:
         raise ValueError("not a region; write its two letters (ISO 3166), such as US or GB")
     return text.upper()
+
+
+def time_zone(text: str) -> str:
+    """Check the name of a time zone. UTC is known even where a machine has no time zones."""
+    if text == "UTC":
+        return text
+    try:
+        known = _TIME_ZONE.fullmatch(text) is not None and ZoneInfo(text) is not None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        known = False
+    if not known:
+        raise ValueError(
+            "not a time zone that this machine knows; write its IANA name, such as Europe/Berlin "
+            "(the machine needs its tzdata, or Python's package of that name)"
+        )
+    return text
 
 
 def sender(text: str) -> str:
@@ -89,6 +108,29 @@ def listed(value: Any) -> Any:
     if value.lstrip().startswith("["):
         return _json_list(value)
     return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def command(value: Any) -> Any:
+    """Read a command with its arguments, written as a shell would take it or as a list."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return _json_list(value)
+    try:
+        return shlex.split(value)
+    except ValueError:
+        raise ValueError(
+            "a quotation mark or a backslash is left open; correct it, or write a list"
+        ) from None
+
+
+def runnable(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Check that a system can run a command, as far as its words tell."""
+    if words and not words[0].strip():
+        raise ValueError("begins with an empty word; write the command first, then its arguments")
+    if any("\0" in word for word in words):
+        raise ValueError("holds a NUL character, which no command takes")
+    return words
 
 
 def listed_secrets(value: Any) -> Any:

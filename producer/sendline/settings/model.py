@@ -32,6 +32,8 @@ PublicUrl = Annotated[str, AfterValidator(checks.public_url)]
 Region = Annotated[str, AfterValidator(checks.region)]
 SigningKey = Annotated[SecretStr, AfterValidator(checks.long_enough)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+Share = Annotated[float, Field(ge=0, le=0.45)]
+Word = Annotated[str, Field(max_length=4096)]
 
 
 class Settings(BaseSettings):
@@ -104,6 +106,22 @@ class Settings(BaseSettings):
         gt=bounds.TASK_TIME_LIMIT,
         lt=bounds.VISIBILITY_TIMEOUT,
         description="How long a worker's claim on a message holds.",
+    )
+    normal_share: Share = Field(
+        default=0.05,
+        description="The part of each account's rate that normal messages get however many urgent ones wait.",
+    )
+    bulk_share: Share = Field(
+        default=0.05,
+        description="The part of each account's rate that bulk messages get however many others wait.",
+    )
+    alert_command: Annotated[
+        tuple[Word, ...], BeforeValidator(checks.command), AfterValidator(checks.runnable)
+    ] = Field(
+        default=(),
+        max_length=64,
+        repr=False,
+        description="A command, with its arguments, that is told of changes of accounts: JSON on its input.",
     )
     receiver_host: str = Field(
         default="127.0.0.1", min_length=1, max_length=253, description="Where the receiver listens."

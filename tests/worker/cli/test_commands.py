@@ -13,6 +13,7 @@ import pytest
 from ledger_world import World
 from sendline import Producer, Status
 from sendline.ledger import work
+from sendline.ledger.accounts import Wake, configure
 from sendline.ledger.connection import Ledger
 from sendline.ledger.keys import KEYS, account_key
 from sendline.ledger.limits import Limits
@@ -223,7 +224,7 @@ def test_accounts_shows_how_each_stands_and_what_waits(run, read, sent, publish,
     assert not found["worker_running"]
     code, out, err = run("accounts")
     assert (code, err) == (0, "")
-    assert "stopped: 401: the key, tried again in" in out
+    assert "Account main is stopped, and tried again in" in out
     assert "no worker is running" in out
 
 
@@ -281,7 +282,7 @@ def publish_as_a_worker(ledger):
     accounts = load_accounts(settings)
     directory = directory_json(directory_of(accounts, settings))
     limits = [account.limits for account in accounts.values()]
-    ledger.run(work.configure(Limits(), directory, work.Wake("wakes", b"w"), limits))
+    ledger.run(configure(Limits(), directory, Wake("wakes", b"w"), limits))
     ledger.run(work.tick(Limits(), "w1", lock=5, most=1))
 
 

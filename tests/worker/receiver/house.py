@@ -16,6 +16,7 @@ from sendline.contract.draft import Draft
 from sendline.contract.lane import Lane
 from sendline.contract.status import Status
 from sendline.ledger import verbs, work
+from sendline.ledger.accounts import AccountLimits, Wake, configure
 from sendline.ledger.connection import AsyncLedger, Ledger
 from sendline.ledger.limits import Limits
 from sendline.settings import Settings
@@ -190,8 +191,8 @@ def housed(
     loaded = make_accounts(settings)
     with EmbeddedServer(directory / "v", durability) as server, contextlib.closing(Ledger(server.url)) as own:
         directory_text = directory_json(directory_of(loaded, settings))
-        limits = [work.AccountLimits(name, 10_000, 10_000, None, None) for name in loaded]
-        own.run(work.configure(LIMITS, directory_text, work.Wake("celery", b"wake"), limits))
+        limits = [AccountLimits(name, 10_000, 10_000, None, None) for name in loaded]
+        own.run(configure(LIMITS, directory_text, Wake("celery", b"wake"), limits))
         app = create_app(
             loaded,
             urls,

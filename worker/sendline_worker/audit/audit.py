@@ -5,14 +5,16 @@ Counts are compared with the records only where nothing moved during a whole pas
 """
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from sendline.contract.status import Status
 from sendline.ledger import audit, recovery
+from sendline.ledger.rows import line_name, row_length, row_name
 from sendline.ledger.standing import clock
 from sendline_worker.audit.counts import count_findings, derived, flying_findings, flying_found, sum_findings
 from sendline_worker.audit.entries import MISSING, Entries
-from sendline_worker.audit.lines import ANNOUNCEMENTS, line_faults
+from sendline_worker.audit.lines import ANNOUNCEMENTS, OF_A_ROW, row_faults
 from sendline_worker.audit.message import UNREADABLE, faults
 from sendline_worker.audit.reading import Pass, Reader, in_steps
 from sendline_worker.audit.report import Diagnosis, Entry, Finding, Recount, Report
@@ -66,7 +68,7 @@ class Audit:
             seen = self._reader.read()
         behind = self._ledger.run(recovery.state()).behind is not None
         messages, places = self._messages(seen)
-        lines = self._confirmed(sorted(seen.lines), lambda line: line_faults(self._ledger, line))
+        rows = self._confirmed(sorted(seen.rows), lambda row: row_faults(self._ledger, row))
         entries = self._wrong_entries(seen)
         parked = self._again(self._entries.parked(), lambda _: self._entries.parked())
         findings = [
@@ -77,21 +79,21 @@ class Audit:
             *_by_fault(messages),
             *_entry_findings(entries),
             *self._idempotency_findings(seen),
-            *self._line_findings(lines),
+            *self._row_findings(rows),
             *([Finding("parked receipts have no end, or can't be read", len(parked))] if parked else ()),
         ]
         return Diagnosis(
             report=_report(seen, findings),
             behind=behind,
             messages={each: places[each] for each, said in messages.items() if UNREADABLE not in said},
-            lines=tuple(line for line, wrong in lines.items() if wrong & ANNOUNCEMENTS),
+            rows=tuple(row for row, wrong in rows.items() if wrong & ANNOUNCEMENTS),
             entries=tuple(sorted(entries, key=lambda entry: entry.digest)),
             parked=tuple(sorted(parked)),
             recount=_recount(seen),
         )
 
     def _messages(self, seen: Pass) -> tuple[dict[bytes, frozenset[str]], dict[bytes, frozenset[str]]]:
-        """Return the messages that look wrong each time, with what is wrong, and the lines they stand in."""
+        """Return the messages that look wrong each time, with what is wrong, and the rows they stand in."""
         wrong = dict(seen.suspects)
         places: dict[bytes, frozenset[str]] = {}
         for look in range(LOOKS):
@@ -108,23 +110,23 @@ class Audit:
     def _look(
         self, message_ids: "Iterable[bytes]", seen: Pass, places: dict[bytes, frozenset[str]]
     ) -> dict[bytes, frozenset[str]]:
-        """Read messages together; fill in `places`, the lines in which they stand."""
+        """Read messages together; fill in `places`, the rows in which they stand."""
         wanted = set(message_ids)
-        lines = seen.lines | self._reader.lines_announced()
-        standing = self._reader.standing(lines, wanted.__contains__)
+        rows = seen.rows | self._reader.rows_announced()
+        standing = self._reader.standing(rows, wanted.__contains__)
         said = {}
         for some in self._reader.examine(sorted(wanted)):
             for found in some:
                 said[found.message_id] = faults(standing.locate(found), self._limits)
-                places[found.message_id] = frozenset(standing.lines_of(found.message_id))
+                places[found.message_id] = frozenset(standing.rows_of(found.message_id))
         return said
 
     def _look_closely(self, places: "dict[bytes, frozenset[str]]") -> dict[bytes, frozenset[str]]:
         """Read messages one by one, each with all that belongs to it at one instant."""
         said = {}
-        for message_id, lines in places.items():
-            [found] = self._ledger.run(audit.examine(self._limits, [message_id], lines))
-            said[message_id] = faults(found, self._limits)
+        for message_id, rows in places.items():
+            [found] = self._ledger.run(audit.examine(self._limits, [message_id], rows))
+            said[message_id] = faults(_at_home(found), self._limits)
         return said
 
     def _confirmed(
@@ -172,11 +174,22 @@ class Audit:
         if wrong:
             yield Finding("idempotency keys name messages that have no record", len(wrong))
 
-    def _line_findings(self, lines: "dict[str, set[str]]") -> "Iterator[Finding]":
-        for line, wrong in lines.items():
-            for fault in sorted(wrong):
-                length = self._ledger.run(audit.line_length(line))
-                yield Finding(f"the {audit.line_name(line)} {fault}", length)
+    def _row_findings(self, rows: "dict[str, set[str]]") -> "Iterator[Finding]":
+        """Tell what is wrong with rows, what concerns a whole line only once."""
+        lengths: dict[str, int] = {}
+        for row, wrong in rows.items():
+            for fault in wrong:
+                named = row_name(row) if fault in OF_A_ROW else line_name(row)
+                told = f"the {named} {fault}"
+                lengths[told] = lengths.get(told, 0) + self._ledger.run(row_length(row))
+        for told, length in sorted(lengths.items()):
+            yield Finding(told, length)
+
+
+def _at_home(found: audit.Examined) -> audit.Examined:
+    """Return a message with its places in either of its rows counted together."""
+    places = (found.places or 0) + len(found.elsewhere & found.rows)
+    return replace(found, places=min(places, 2), elsewhere=found.elsewhere - found.rows)
 
 
 def _lineage_findings(*, behind: bool) -> "Iterator[Finding]":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from sendline.contract.lane import LANE_CODES
 from sendline.contract.status import Status
-from sendline.ledger import audit, verbs
+from sendline.ledger import audit, rows, verbs
 from sendline.ledger.standing import clock
 from sendline_worker.audit.entries import Entries
 from sendline_worker.audit.message import faults
@@ -39,9 +39,10 @@ class Pass:
     sending: Counter[str] = field(default_factory=Counter)
     """Messages that are being sent, by account."""
     unreadable: int = 0
-    lines: set[str] = field(default_factory=set)
+    rows: set[str] = field(default_factory=set)
+    """Of lines."""
     standing: int = 0
-    """Ids in lines."""
+    """Ids in rows."""
     queued: int = 0
     """Those whose messages wait there."""
     flying: dict[str, int] = field(default_factory=dict)
@@ -59,7 +60,7 @@ class Pass:
 
 
 class Standing:
-    """Where ids stand in lines."""
+    """Where ids stand in rows of lines."""
 
     def __init__(self) -> None:
         """Begin without any."""
@@ -75,10 +76,10 @@ class Standing:
         """Iterate over the ids."""
         return iter(self._first)
 
-    def add(self, line: str, message_ids: "Iterable[bytes]") -> None:
-        """Take in some ids of a line."""
-        if not self._names or self._names[-1] != line:
-            self._names.append(line)
+    def add(self, row: str, message_ids: "Iterable[bytes]") -> None:
+        """Take in some ids of a row."""
+        if not self._names or self._names[-1] != row:
+            self._names.append(row)
         number = len(self._names) - 1
         for message_id in message_ids:
             if message_id in self._first:
@@ -86,8 +87,8 @@ class Standing:
             else:
                 self._first[message_id] = number
 
-    def lines_of(self, message_id: bytes) -> list[str]:
-        """Return the lines in which an id stands, each as often as it stands there."""
+    def rows_of(self, message_id: bytes) -> list[str]:
+        """Return the rows in which an id stands, each as often as it stands there."""
         if message_id not in self._first:
             return []
         numbers = [self._first[message_id], *self._more.get(message_id, ())]
@@ -95,10 +96,9 @@ class Standing:
 
     def locate(self, found: audit.Examined) -> audit.Examined:
         """Return a message together with where it stands."""
-        lines = self.lines_of(found.message_id)
-        own = found.line if found.record else None
-        elsewhere = frozenset(line for line in lines if line != own)
-        return replace(found, places=min(lines.count(own or ""), 2) if own else 0, elsewhere=elsewhere)
+        seen, own = self.rows_of(found.message_id), found.rows
+        places = sum(row in own for row in seen)
+        return replace(found, places=min(places, 2), elsewhere=frozenset(seen) - own)
 
 
 class Reader:
@@ -117,7 +117,7 @@ class Reader:
         """Read all. Raises LedgerError."""
         seen = Pass(self._ledger.run(audit.sequence()))
         accounts = self._scan(seen)
-        seen.lines.update(self.lines_announced())
+        seen.rows.update(self.rows_announced())
         parts = self._parts()
         for part in range(parts):
             self._read_part(seen, part, parts)
@@ -128,19 +128,23 @@ class Reader:
         seen.still = self._ledger.run(audit.sequence()) == seen.sequence
         return seen
 
-    def lines_announced(self) -> set[str]:
-        """Return the lines that are announced to the workers, and those of messages without a route."""
-        announced = [line for lane in LANE_CODES.values() for line in self._ledger.run(audit.announced(lane))]
-        return {*announced, *(f"{lane}:" for lane in LANE_CODES.values())}
+    def rows_announced(self) -> set[str]:
+        """Return the rows that are announced to the workers, and those of messages without a route."""
+        run, lanes = self._ledger.run, LANE_CODES.values()
+        lines = [line for lane in lanes for line in run(rows.announced(lane))]
+        announced = {
+            row for line in lines for row in (*run(rows.rows_in_turn(line)), *run(rows.rows_held(line)))
+        }
+        return announced | {f"{lane}:" for lane in lanes}
 
-    def standing(self, lines: "Iterable[str]", wanted: "Callable[[bytes], bool]") -> Standing:
-        """Read where the ids that are `wanted` stand in `lines`."""
+    def standing(self, searched: "Iterable[str]", wanted: "Callable[[bytes], bool]") -> Standing:
+        """Read where the ids that are `wanted` stand in the rows that are `searched`."""
         standing = Standing()
-        for line in sorted(lines):
+        for row in sorted(searched):
             start, full = 0, True
-            while full:  # a line that grows meanwhile is not run after
-                part = self._ledger.run(audit.line_part(line, start, audit.SCANNED))
-                standing.add(line, filter(wanted, part))
+            while full:  # a row that grows meanwhile is not run after
+                part = self._ledger.run(rows.row_part(row, start, audit.SCANNED))
+                standing.add(row, filter(wanted, part))
                 start += len(part)
                 full = len(part) == audit.SCANNED
         return standing
@@ -155,13 +159,13 @@ class Reader:
         return next((parts for parts in PARTS if keys <= parts * PART), PARTS[-1])
 
     def _scan(self, seen: Pass) -> set[str]:
-        """Find lines and accounts, and look at what points to messages; return the accounts' names."""
+        """Find rows and accounts, and look at what points to messages; return the accounts' names."""
         now = self._ledger.run(clock()) // 1000
         cursor, accounts = 0, set[str]()
         while True:
             keys = self._ledger.run(audit.scan(cursor))
             accounts.update(keys.accounts)
-            seen.lines.update(keys.lines)
+            seen.rows.update(keys.rows)
             seen.entries |= self._entries.wrong(keys.index, now)
             seen.idempotency |= self._entries.pointless(keys.idempotency, now)
             self._tell(seen, len(keys.index) + len(keys.idempotency))
@@ -170,7 +174,7 @@ class Reader:
                 return accounts
 
     def _read_part(self, seen: Pass, part: int, parts: int) -> None:
-        standing = self.standing(seen.lines, lambda each: audit.part_of(each, parts) == part)
+        standing = self.standing(seen.rows, lambda each: audit.part_of(each, parts) == part)
         seen.standing += len(standing)
         known, cursor = set[bytes](), 0
         while True:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sendline.ledger import repair
-from sendline.ledger.audit import line_name
+from sendline.ledger.rows import row_name
 from sendline_worker.audit.report import Finding
 
 if TYPE_CHECKING:
@@ -70,16 +70,16 @@ class Repair:
     def _mend(self, diagnosis: "Diagnosis") -> bool:
         """Mend what can be mended; return whether anything was."""
         ran = [
-            *(self._mend_message(each, lines) for each, lines in sorted(diagnosis.messages.items())),
+            *(self._mend_message(each, rows) for each, rows in sorted(diagnosis.messages.items())),
             *(self._mend_entry(entry) for entry in diagnosis.entries),
-            *(self._mend_line(line) for line in diagnosis.lines),
+            *(self._mend_row(row) for row in diagnosis.rows),
             *(self._mend_parked(digest) for digest in diagnosis.parked),
             diagnosis.recount is not None and self._recount(diagnosis.recount, diagnosis.report),
         ]
         return any(ran)
 
-    def _mend_message(self, message_id: bytes, lines: "Iterable[str]") -> bool:
-        call = repair.repair(self._limits, message_id, lease=self._lease, lines=sorted(lines))
+    def _mend_message(self, message_id: bytes, rows: "Iterable[str]") -> bool:
+        call = repair.repair(self._limits, message_id, lease=self._lease, rows=sorted(rows))
         words = self._ledger.run(call)
         for word in words:
             self._messages.setdefault(WORDS[word], set()).add(message_id)
@@ -95,10 +95,10 @@ class Repair:
             self._messages.setdefault(told, set()).add(entry.concerned)
         return mended
 
-    def _mend_line(self, line: str) -> bool:
-        mended = self._ledger.run(repair.announce(self._limits, line))
+    def _mend_row(self, row: str) -> bool:
+        mended = self._ledger.run(repair.announce(self._limits, row))
         if mended:
-            self._others[f"the {line_name(line)} was announced, or is no longer"] = 0
+            self._others[f"the {row_name(row)} was announced, or is no longer"] = 0
         return mended
 
     def _mend_parked(self, digest: bytes) -> bool:

@@ -105,9 +105,9 @@ class Diagnosis:
     behind: bool
     """Whether the ledger has to be recovered before anything else."""
     messages: Mapping[bytes, frozenset[str]]
-    """Messages of which something isn't so, each with the lines in which its id was seen."""
-    lines: tuple[str, ...]
-    """Lines that are not announced as they must be."""
+    """Messages of which something isn't so, each with the rows in which its id was seen."""
+    rows: tuple[str, ...]
+    """Rows that are not announced as they must be."""
     entries: tuple[Entry, ...]
     parked: tuple[bytes, ...]
     """Digests of parked receipts that have no end, or of ends without one."""

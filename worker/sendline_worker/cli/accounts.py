@@ -1,27 +1,43 @@
-"""`sendline accounts`: how each account stands, and what waits for it."""
+"""`sendline accounts`: how each stands, and what waits for it; `set`, `pause`, `resume` and `history`."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+import time
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from sendline.contract.lane import Lane
-from sendline.contract.message import instant
-from sendline.ledger import verbs
-from sendline.ledger.standing import AccountState, Line, Pulse, account_state, read_lines, read_pulse
+from sendline.contract.message import stamp
+from sendline.ledger.accounts import changes_after, halt, resume
+from sendline.ledger.limits import Limits
+from sendline_worker.alerts import sentence
 from sendline_worker.cli import opening
+from sendline_worker.cli.accounts_table import show
+from sendline_worker.cli.adjusting import check_account, set_limits, unknown
 from sendline_worker.cli.apps import Config, Json, make_app
+from sendline_worker.cli.failures import Failure
+from sendline_worker.cli.house import read_house
 from sendline_worker.cli.printing import print_json, print_line, print_table
-from sendline_worker.waiting import spell
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sendline.ledger.accounts import AccountChange
+    from sendline.ledger.connection import Ledger
     from sendline.settings import Settings
 
 app = make_app()
+app.command(name="set")(set_limits)
+
+SHOWN: Final = 20
+"""Changes that are shown, unless asked otherwise."""
+FOLLOWED_EVERY: Final = 0.5
+"""Seconds between two looks for changes."""
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The account.")]
 
 
-@app.command()
+@app.callback(invoke_without_command=True)
 def accounts(
+    context: typer.Context,
     *,
     urls: Annotated[
         bool, typer.Option("--urls", help="Show the URL to enter at each provider for its delivery reports.")
@@ -29,15 +45,23 @@ def accounts(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Show each account: its state, its rate, its calls under way, and what waits for it.
+    """Show each account: its state, its rate, its calls under way, what waits for it, and for how long.
 
-    A message that may go by several accounts is counted at each of them.
+    `rate` is what is configured, or what a person has set; `in force` is less after the provider asked to
+    slow down, and 0 where nothing goes. A message that may go by several accounts is counted at each of them.
 
     \b
     Examples:
       sendline accounts
       sendline accounts --urls
+      sendline accounts set main --rate 10
+      sendline accounts pause main --reason 'the provider has an outage'
+      sendline accounts resume main
+      sendline accounts history --follow
     """  # noqa: D301 - the parser's mark for what it must not wrap
+    if context.invoked_subcommand is not None:
+        _check_order(context, context.invoked_subcommand)
+        return
     settings = opening.load(config)
     found = read_house(settings)
     addresses = _addresses(settings) if urls else {}
@@ -47,122 +71,128 @@ def accounts(
             account.update({"receipts_url": addresses.get(account["name"])} if urls else {})
         print_json(plain)
         return
-    if not found.states:
-        print_line("no accounts: none is configured, and no worker has published any")
-    else:
-        heads = ("account", "provider", "rate", "sending", *(lane.value for lane in Lane), "oldest", "state")
-        print_table(heads, [found.row(state) for state in found.states])
-    unrouted = sum(line.length for line in found.lines if not line.route)
-    if unrouted:
-        print_line(f"{unrouted} messages have no route yet: the next tick of a worker finds it")
-    if found.pulse.behind:
-        print_line("nothing is sent: the ledger came back from an older state; run `sendline recover`")
-    if not found.pulse.ticking:
-        print_line("no worker is running: start `sendline worker`, or `sendline up`")
+    show(found)
     if urls:
         print_line("")
         rows = [(state.name, addresses[state.name]) for state in found.states if state.name in addresses]
         print_table(("account", "where its provider shall report deliveries"), rows)
 
 
-@dataclass(frozen=True, slots=True)
-class House:
-    """What is shown: the accounts, the lines and whether anybody works."""
+@app.command()
+def pause(
+    *,
+    account: Name,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Shown to whoever asks why it is paused.")] = "",
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Let an account send nothing until `resume`: its messages wait, or go by the next one of their route.
 
-    pulse: Pulse
-    states: tuple[AccountState, ...]
-    providers: dict[str, str]
-    lines: list[Line]
+    Calls that are under way come to their end.
 
-    def row(self, state: AccountState) -> tuple[str, ...]:
-        """Return an account's row."""
-        calls = f"{state.flying} of {state.in_flight}" if state.in_flight else str(state.flying)
-        oldest = self._oldest(state.name)
-        return (
-            state.name,
-            self.providers.get(state.name, "?"),
-            f"{state.rate:g}/s" if state.rate else "",
-            calls,
-            *(str(self._waiting(state.name, lane)) for lane in Lane),
-            "" if oldest is None else spell(oldest),
-            self.state_of(state)[1],
-        )
-
-    def state_of(self, state: AccountState) -> tuple[str, str]:
-        """Return the account's state in one word, and in a few."""
-        now = self.pulse.now
-        left = state.paused_until / 1000 - now / 1_000_000
-        if state.interval is None:
-            return "unknown", "not configured on a worker"
-        if state.stopped:
-            again = f", tried again in {spell(left)}" if left > 0 else ", tried again with the next message"
-            return "stopped", f"stopped: {state.stopped}{again}"
-        if left > 0:
-            return "paused", f"paused for {spell(left)}: {state.cause}"
-        if state.in_flight and state.flying >= state.in_flight:
-            return "full", "open, all of its calls under way"
-        if state.tat - (state.burst - 1) * state.interval > now:
-            return "at_rate", "open, at its rate"
-        return "open", "open"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
-        return {
-            "accounts": [self._plain(state) for state in self.states],
-            "lines": [
-                {
-                    "lane": line.lane,
-                    "route": line.route.split(",") if line.route else [],
-                    "waiting": line.length,
-                }
-                for line in self.lines
-            ],
-            "worker_running": self.pulse.ticking,
-        }
-
-    def _plain(self, state: AccountState) -> dict[str, Any]:
-        kind = self.state_of(state)[0]
-        return {
-            "name": state.name,
-            "provider": self.providers.get(state.name),
-            "state": kind,
-            "cause": {"stopped": state.stopped, "paused": state.cause}.get(kind),
-            "again_in": max(state.paused_until / 1000 - self.pulse.now / 1_000_000, 0),
-            "rate": state.rate,
-            "in_flight": state.in_flight or None,
-            "sending": state.flying,
-            "waiting": {lane.value: self._waiting(state.name, lane) for lane in Lane},
-            "oldest_waiting": self._oldest(state.name),
-        }
-
-    def _waiting(self, account: str, lane: Lane) -> int:
-        return sum(line.length for line in self.lines if line.lane is lane and _serves(line, account))
-
-    def _oldest(self, account: str) -> float | None:
-        """Return for how many seconds the message that waits longest does so, by the heads of its lines."""
-        now = instant(self.pulse.now / 1000)
-        ages = [
-            (now - line.since).total_seconds() for line in self.lines if line.since and _serves(line, account)
-        ]
-        return max(ages, default=None)
-
-
-def read_house(settings: "Settings") -> House:
-    """Return how the accounts stand: those that workers published, and those that are configured here."""
+    \b
+    Examples:
+      sendline accounts pause main
+      sendline accounts pause main --reason 'the provider has an outage'
+    """  # noqa: D301 - the parser's mark for what it must not wrap
+    settings = opening.load(config)
     with opening.ledger(settings) as ledger:
-        published = ledger.run(verbs.directory()).accounts
-        names = dict.fromkeys([*published, *settings.accounts])
-        return House(
-            read_pulse(ledger),
-            tuple(ledger.run(account_state(name)) for name in names),
-            {name: card.provider for name, card in published.items()}
-            | {name: account.provider for name, account in settings.accounts.items()},
-            read_lines(ledger),
-        )
+        if not ledger.run(halt(Limits.of(settings), account, reason)):
+            raise unknown(ledger, settings, account)
+    if json:
+        print_json({"account": account, "paused": True, "reason": reason or None})
+    else:
+        print_line("ok", f"account {account} is paused; `sendline accounts resume {account}` lets it go on")
 
 
-def _serves(line: Line, account: str) -> bool:
-    return account in line.route.split(",")
+@app.command(name="resume")
+def let_go_on(*, account: Name, config: Config = None, json: Json = False) -> None:
+    """Let an account go on, whatever held it up: a person, a provider's pause, a stop or its circuit breaker.
+
+    One that was stopped, or whose breaker is open, is tried at once, with one message.
+
+    \b
+    Examples:
+      sendline accounts resume main
+    """  # noqa: D301 - the parser's mark for what it must not wrap
+    settings = opening.load(config)
+    with opening.ledger(settings) as ledger:
+        if not ledger.run(resume(Limits.of(settings), account)):
+            raise unknown(ledger, settings, account)
+    if json:
+        print_json({"account": account, "paused": False})
+    else:
+        print_line("ok", f"account {account} goes on")
+
+
+@app.command()
+def history(
+    *,
+    account: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only this account.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with what comes, until Ctrl-C.")] = False,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Show so many at most.")] = SHOWN,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Show how accounts have changed, the newest last: stopped, throttled, paused, adjusted, well again.
+
+    The newest thousand changes are kept. With --follow and --json, each change is an object on its own line.
+
+    \b
+    Examples:
+      sendline accounts history
+      sendline accounts history main --follow
+    """  # noqa: D301 - the parser's mark for what it must not wrap
+    settings = opening.load(config)
+    with opening.ledger(settings) as ledger:
+        if account is not None:
+            check_account(ledger, settings, account)
+        found = list(_changes(ledger, 0))
+        seen = found[-1].seq if found else 0
+        shown = [each for each in found if account in {None, each.account}][-limit:]
+        if json and not follow:
+            print_json({"changes": [each.to_dict() for each in shown]})
+            return
+        if not shown and not follow:
+            print_line("no account has changed yet")
+        _print_changes(shown, json=json)
+        if follow:
+            _follow(ledger, seen, account, json=json)
+
+
+def _follow(ledger: "Ledger", seen: int, account: str | None, *, json: bool) -> None:
+    """Print what comes until Ctrl-C, which is how this ends."""
+    try:
+        while True:
+            time.sleep(FOLLOWED_EVERY)
+            new = list(_changes(ledger, seen))
+            seen = new[-1].seq if new else seen
+            _print_changes([each for each in new if account in {None, each.account}], json=json)
+    except KeyboardInterrupt:
+        return
+
+
+def _print_changes(changes: "list[AccountChange]", *, json: bool) -> None:
+    for each in changes:
+        if json:
+            print_json(each.to_dict())
+        else:
+            print_line(stamp(each.at) or "", "", each.account, sentence(each))
+
+
+def _changes(ledger: "Ledger", seen: int) -> "Iterator[AccountChange]":
+    while some := ledger.run(changes_after(seen)):
+        yield from some
+        seen = some[-1].seq
+
+
+def _check_order(context: typer.Context, command: str) -> None:
+    """Refuse options before the command: they are the table's."""
+    for param in context.command.params:
+        source = context.get_parameter_source(param.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            option = param.opts[0]
+            raise Failure(option, f"options come after the command: sendline accounts {command} {option}")
 
 
 def _addresses(settings: "Settings") -> dict[str, str]:

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 from sendline.contract.errors import ConfigurationError, LedgerError
 from sendline.ledger import verbs
 from sendline_worker.accounts import load_accounts
-from sendline_worker.checks import Check, check_accounts, check_providers, check_workers
+from sendline_worker.checks.limits import check_limits, check_states
+from sendline_worker.checks.parts import Check, check_accounts, check_providers, check_workers
+from sendline_worker.checks.server import check_redis
 from sendline_worker.cli import opening
 from sendline_worker.cli.apps import Config, Json, make_app
 from sendline_worker.cli.printing import print_json, print_line
-from sendline_worker.server_checks import check_redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -60,6 +61,7 @@ def _checks(config: str | None) -> "Iterator[Check]":
         yield Check("FAIL", "accounts", str(error))
     else:
         yield from check_accounts(settings, accounts, () if accounts else _published(settings))
+        yield from check_limits(settings, accounts)
     yield from _ledger_checks(settings, accounts)
     yield from check_providers(accounts)
 
@@ -80,6 +82,7 @@ def _ledger_checks(settings: "Settings", accounts: "Mapping[str, Account]") -> "
                 if each.subject == "redis" and each.level == "FAIL":
                     return
             yield from check_workers(settings, accounts, ledger)
+            yield from check_states(ledger)
     except (ConfigurationError, LedgerError) as error:
         yield Check("FAIL", "redis", str(error))
 

@@ -31,7 +31,10 @@ STYLES: Final = {
     "FAIL": "bold red",
     "WRONG": "bold red",
     "stopped": "bold red",
+    "broken": "bold red",
     "paused": "yellow",
+    "halted": "yellow",
+    "spent": "yellow",
 }
 """The colours of words, on terminals only."""
 

@@ -7,11 +7,11 @@ import typer
 
 from sendline.contract.errors import LedgerUnavailable
 from sendline.contract.status import Status
+from sendline_worker.answers.spelling import spell
 from sendline_worker.cli import opening, reading
 from sendline_worker.cli.apps import Config, Json, make_app
 from sendline_worker.cli.failures import Failure
 from sendline_worker.cli.printing import print_json, print_line
-from sendline_worker.waiting import spell
 
 if TYPE_CHECKING:
     from sendline.contract.message import Message, TimelineEntry
@@ -35,6 +35,10 @@ def send(
     ] = None,
     account: Annotated[str | None, typer.Option(help="Only by this account.")] = None,
     lane: Annotated[str, typer.Option(metavar="LANE", help="urgent, normal or bulk.")] = "normal",
+    campaign: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The campaign it belongs to: in bulk, these take turns."),
+    ] = None,
     idempotency_key: Annotated[
         str | None, typer.Option(metavar="KEY", help="The same key and content again sends nothing new.")
     ] = None,
@@ -94,6 +98,7 @@ def send(
         "on_uncertain": on_uncertain,
         "callback_url": callback_url,
         "metadata": reading.pairs("metadata", metadata or []),
+        "campaign": campaign,
     }
     with opening.producer(opening.load(config)) as producer:
         message = producer.send(to or "", **fields)

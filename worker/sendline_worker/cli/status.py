@@ -8,14 +8,16 @@ from sendline.contract.errors import UnknownMessage
 from sendline.contract.message import stamp
 from sendline.contract.numbers import mask
 from sendline.ledger.standing import read_standing
+from sendline_worker.answers.spelling import spell
+from sendline_worker.answers.waiting import look_into
 from sendline_worker.cli import opening
 from sendline_worker.cli.apps import Config, Json, make_app
 from sendline_worker.cli.printing import console, print_json, print_line, print_table
-from sendline_worker.waiting import explain, spell
 
 if TYPE_CHECKING:
     from sendline.contract.message import Message
     from sendline.settings import Settings
+    from sendline_worker.answers.reasons import Reason
 
 app = make_app()
 
@@ -42,7 +44,8 @@ def status(
     settings = opening.load(config)
     message, why = _read(settings, message_id)
     if json:
-        plain = {**message.to_dict(), "waits": why}
+        waits_for = None if why is None else why.to_dict()
+        plain = {**message.to_dict(), "waits": [] if why is None else list(why.said), "waits_for": waits_for}
         if not text:
             del plain["text"]
         print_json(plain)
@@ -50,27 +53,28 @@ def status(
     print_table(["", ""], _facts(message, settings, whole=text))
     print_line("")
     print_table(["when", "status", "after", "why"], _rows(message))
-    if why:
+    if why is not None:
         print_line("")
         screen = console()
-        for line in why:
+        for line in why.said:
             screen.print(line)
 
 
-def _read(settings: "Settings", message_id: str) -> "tuple[Message, list[str]]":
+def _read(settings: "Settings", message_id: str) -> "tuple[Message, Reason | None]":
     """Return the message and why it waits, read so that the one fits the other."""
     with opening.producer(settings) as producer, opening.ledger(settings) as ledger:
         message = producer.get(message_id)
         if message.final:
-            return message, []
+            return message, None
         standing = read_standing(ledger, message)
         try:
             again = producer.get(message_id)
         except UnknownMessage:
-            return message, []
+            return message, None
         if again.timeline != message.timeline:
             message, standing = again, read_standing(ledger, again)
-        return message, explain(message, standing, settings.max_attempts)
+        shares = (settings.normal_share, settings.bulk_share)
+        return message, look_into(message, standing, settings.max_attempts, shares)
 
 
 def _facts(message: "Message", settings: "Settings", *, whole: bool) -> list[tuple[str, str]]:
@@ -83,6 +87,7 @@ def _facts(message: "Message", settings: "Settings", *, whole: bool) -> list[tup
         ("to", shown(message.to)),
         ("from", shown(message.sender) if message.sender else "the account's first sender"),
         ("lane", message.lane.value),
+        ("campaign", message.campaign),
         ("account", message.account or " or ".join(message.route) or "not known yet"),
         ("attempts", f"{message.attempts} of {settings.max_attempts}" if message.attempts else None),
         ("provider id", message.provider_id),

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sendline import Message, Producer, Status
 from sendline.contract.lane import Lane
+from sendline.ledger.account_state import account_state
 from sendline.ledger.connection import Ledger
 from sendline.ledger.limits import Limits
 from sendline.settings import Settings, ledger_url
@@ -152,9 +153,14 @@ def _run(
             rate_used=_rate_used([entry.at for entry in log], len(people)),
             rate_peak=summary.max_per_second,
             pauses=summary.by_answer.get("429", 0),
-            burst=limits.burst,
+            burst=_burst_in_force(stack.settings),
             seconds=time.monotonic() - began,
         )
+
+
+def _burst_in_force(settings: Settings) -> int:
+    with closing(Ledger(ledger_url(settings))) as ledger:
+        return ledger.run(account_state(SIMULATED)).burst
 
 
 def _await_end(

@@ -140,4 +140,7 @@ def _by_status(counts: Mapping[str, int]) -> str:
 
 
 def _pauses(number: int) -> str:
-    return f", and asked for {number} {'pause' if number == 1 else 'pauses'} of a second" if number else ""
+    if not number:
+        return ""
+    asked = "a pause of a second" if number == 1 else f"{number} pauses of a second"
+    return f", and asked for {asked}, behind which the rate climbs back from half"

@@ -2,9 +2,9 @@
 
 import logging
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_random_exponential
+from tenacity import AsyncRetrying, retry_if_result, stop_before_delay, wait_random_exponential
 
 from sendline.contract import ids
 from sendline.contract.codes import ErrorCode
@@ -23,12 +23,10 @@ if TYPE_CHECKING:
     from sendline.ledger.record import Record
     from sendline.ledger.work import Claim
     from sendline_worker.accounts import Account
+    from sendline_worker.dispatch.latest import Latest
     from sendline_worker.tokens import CallbackUrls
 
 log = logging.getLogger("sendline.dispatch")
-
-IN_PLACE: Final = 2.0
-"""Seconds within which a call that never left the machine is tried again on the spot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +37,18 @@ class Carrier:
     wire: Wire
     urls: "CallbackUrls"
 
-    async def attempt(self, account: "Account", claim: "Claim", begin_by: float) -> Outcome:
+    async def attempt(self, account: "Account", claim: "Claim", latest: "Latest") -> Outcome:
         """Call the provider once and return what it came to; raises only CancelledError.
 
-        `begin_by` is the instant (elapsed.now) after which no call of this claim may begin.
+        No call of this claim begins later than `latest`; until then one that never left is tried again.
         """
         message = self.outbound(account, claim.message_id, claim.record)
-        outcome = await self._attempt(account, message, begin_by)
+        outcome = await self._attempt(account, message, latest)
         if isinstance(outcome, Accepted):
             return outcome
         return replace(outcome, reason=without(outcome.reason, message.text))
 
-    async def _attempt(self, account: "Account", message: Outbound, begin_by: float) -> Outcome:
+    async def _attempt(self, account: "Account", message: Outbound, latest: "Latest") -> Outcome:
         if why := account.card.refusal(text=message.text, sender=message.sender or None):
             return Refused(ErrorCode.NO_ROUTE, f"{why[0]}: {why[1]}")
         try:
@@ -58,9 +56,9 @@ class Carrier:
         except Exception as error:  # noqa: BLE001 - an attempt ends in an outcome, whatever happens
             log.error("message %s: account %s can't compose it: %s", message.id, account.name, _kind(error))
             return Refused(ErrorCode.REJECTED, f"can't be put into the provider's form: {_kind(error)}")
-        answer = await self._call(request, begin_by)
+        answer = await self._call(request, latest.at)
         if isinstance(answer, Broken):
-            return NotBegun("its claim grew too old") if answer.too_late else judge_broken(answer)
+            return NotBegun(latest.otherwise) if answer.too_late else judge_broken(answer)
         try:
             return account.adapter.judge(answer)
         except Exception as error:  # noqa: BLE001 - the same
@@ -81,13 +79,13 @@ class Carrier:
         )
 
     async def _call(self, request: "httpx.Request", begin_by: float) -> Answer | Broken:
-        began = elapsed.now()
         answer = await self.wire.call(request, begin_by=begin_by)
-        if not _never_left(answer) or elapsed.now() - began > IN_PLACE:
+        left = begin_by - elapsed.now()
+        if not _never_left(answer) or left <= 0:
             return answer
         return await AsyncRetrying(
             retry=retry_if_result(_never_left),
-            stop=stop_after_delay(IN_PLACE),
+            stop=stop_before_delay(left),
             wait=wait_random_exponential(multiplier=0.1, max=0.5),
             retry_error_callback=_last_result,
         )(self.wire.call, request, begin_by=begin_by)

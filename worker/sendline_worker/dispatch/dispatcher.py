@@ -6,6 +6,7 @@ import logging
 import random
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from sendline.contract import ids
@@ -13,6 +14,8 @@ from sendline.contract.errors import LedgerError
 from sendline.ledger import work
 from sendline_worker import elapsed
 from sendline_worker.dispatch.bell import Bell
+from sendline_worker.dispatch.connections import Connections
+from sendline_worker.dispatch.latest import latest
 from sendline_worker.dispatch.policy import RetryPolicy, not_ours, settlement
 from sendline_worker.dispatch.tasks import end
 from sendline_worker.outcomes import NotBegun, Outcome
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from sendline.ledger.limits import Limits
     from sendline_worker.accounts import Account
     from sendline_worker.dispatch.attempt import Carrier
+    from sendline_worker.dispatch.latest import Latest
     from sendline_worker.dispatch.settler import Settler
 
 log = logging.getLogger("sendline.dispatch")
@@ -34,14 +38,6 @@ PROMISE: Final = 3.0
 """It claims again within this time: LINGER and a reserve."""
 LOOK: Final = 0.5
 """The longest rest, so that an orderly shutdown is seen soon."""
-STALE: Final = 1.0
-"""A claim that is older is handed back: its rate slot has passed."""
-BEGIN_WITHIN: Final = 15.0
-"""So long after its claim a call is not begun any more: no connection was free, or the process was frozen."""
-MOST: Final = 64
-"""Messages a claim: small, so that limits are shared evenly and little is on hand when a process dies."""
-URGENT_SHARE: Final = 0.1
-"""The part of the connections that only urgent messages may use."""
 AWAY: Final = 0.5
 """Seconds between two tries while the ledger is away."""
 
@@ -52,17 +48,8 @@ class Bounds:
 
     connections: int = 100
     lease: float = 90.0
-    longest_call: float = 20.0
-
-    @property
-    def begin_within(self) -> float:
-        """The time after a claim within which its call must begin, so that it ends well within the lease."""
-        return min(BEGIN_WITHIN, (self.lease - self.longest_call) / 2)
-
-    @property
-    def kept_for_urgent(self) -> int:
-        """Connections that only urgent messages may use."""
-        return max(1, round(self.connections * URGENT_SHARE)) if self.connections > 1 else 0
+    shares: tuple[float, float] = (0.05, 0.05)
+    """The parts of an account's rate that are kept for `normal` and for `bulk` messages."""
 
 
 class Dispatcher:
@@ -93,6 +80,7 @@ class Dispatcher:
         self._unanswered: _Asked | None = None
         self._resolving: asyncio.Task[None] | None = None
         self._carrying: set[asyncio.Task[None]] = set()
+        self._connections = Connections(bounds.connections, accounts=len(carrier.accounts))
         self._news = asyncio.Event()
 
     async def run(self, slice_seconds: float) -> None:
@@ -109,7 +97,7 @@ class Dispatcher:
         async with self._listening() as bell:
             while time.monotonic() < ends_at and not self._is_stopping():
                 self._news.clear()
-                if self._room() <= 0:
+                if self._connections.free <= 0:
                     await self._rest(LOOK)
                     continue
                 may_sign_off = time.monotonic() - busy_at >= LINGER
@@ -135,9 +123,6 @@ class Dispatcher:
             await end(self._resolving)  # the ledger is still away: what was claimed is judged
         return len(self._carrying)
 
-    def _room(self) -> int:
-        return self._bounds.connections - len(self._carrying)
-
     async def _claim(self, *, may_sign_off: bool, until: float) -> work.Claimed | None:
         """Claim once, the same call again while the ledger is away; None where the slice ends first."""
         asked = self._unanswered = self._ask(may_sign_off=may_sign_off)
@@ -152,27 +137,30 @@ class Dispatcher:
                 await asyncio.sleep(AWAY)
         self._unanswered = None
         for claim in claimed.claims:
-            self._start(claim, asked.at)
+            self._start(claim, latest(claim.record, asked_at=asked.at, now=claimed.now))
+        self._connections.taken(asked.request.left, [claim.account for claim in claimed.claims])
         return claimed
 
     def _ask(self, *, may_sign_off: bool) -> "_Asked":
         self._number += 1
-        room = self._room()
+        room = self._connections.room()
         request = work.ClaimRequest(
             dispatcher=self._name,
             number=self._number,
-            room=min(room, MOST),
-            room_below_urgent=min(room - self._bounds.kept_for_urgent, MOST),
+            room=room.most,
+            room_below_urgent=room.not_urgent,
             lease=self._bounds.lease,
             horizon=LINGER,
             promise=PROMISE,
             may_sign_off=may_sign_off,
+            shares=self._bounds.shares,
+            left=room.left,
         )
         return _Asked(request, elapsed.now())
 
     def _pause(self, claimed: work.Claimed) -> float:
         """Return for how long nothing is to be done, if there is no news."""
-        if self._room() <= self._bounds.kept_for_urgent:
+        if self._connections.free <= self._connections.kept_for_urgent:
             return LOOK  # only a call that ends, or an urgent message, which rings, makes a difference
         if claimed.next_at is None:
             return LOOK
@@ -224,24 +212,25 @@ class Dispatcher:
             return False
         return True
 
-    def _start(self, claim: work.Claim, asked_at: float) -> None:
-        task = asyncio.create_task(self._carry(claim, asked_at))
+    def _start(self, claim: work.Claim, latest: "Latest") -> None:
+        task = asyncio.create_task(self._carry(claim, latest))
         self._carrying.add(task)
-        task.add_done_callback(self._ended)
+        self._connections.begin(claim.account)
+        task.add_done_callback(partial(self._ended, claim.account))
 
-    def _ended(self, task: "asyncio.Task[None]") -> None:
+    def _ended(self, account: str, task: "asyncio.Task[None]") -> None:
         self._carrying.discard(task)
-        if self._room() == 1 or self._room() == self._bounds.kept_for_urgent + 1:
-            self._news.set()  # there was no room, for any or for those that are not urgent; now there is
+        if self._connections.end(account):
+            self._news.set()
         if not task.cancelled() and task.exception() is not None:
             log.error("an attempt ended in a fault: %s", type(task.exception()).__name__)
 
-    async def _carry(self, claim: work.Claim, asked_at: float) -> None:
+    async def _carry(self, claim: work.Claim, latest: "Latest") -> None:
         account = self._carrier.accounts.get(claim.account)
         if account is None:
             self._settler.put(not_ours(claim))
             return
-        outcome = await self._outcome(account, claim, asked_at)
+        outcome = await self._outcome(account, claim, latest)
         receipts = account.capabilities.receipts
         settled = settlement(claim, outcome, self._policy, receipts=receipts, random=random.random)
         if settled.code:
@@ -255,12 +244,12 @@ class Dispatcher:
             )
         self._settler.put(settled)
 
-    async def _outcome(self, account: "Account", claim: work.Claim, asked_at: float) -> Outcome:
-        if elapsed.now() - asked_at > STALE:
-            return NotBegun("its claim grew too old")
+    async def _outcome(self, account: "Account", claim: work.Claim, latest: "Latest") -> Outcome:
+        if elapsed.now() > latest.at:
+            return NotBegun(latest.otherwise)
         if self._is_stopping():
             return NotBegun("the worker is shutting down")
-        return await self._carrier.attempt(account, claim, asked_at + self._bounds.begin_within)
+        return await self._carrier.attempt(account, claim, latest)
 
 
 @dataclass(frozen=True, slots=True)

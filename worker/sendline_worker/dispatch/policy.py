@@ -11,6 +11,7 @@ from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_exponent
 
 from sendline.contract.codes import ErrorCode
 from sendline.contract.status import Status
+from sendline.ledger.record import MAX_REASON, Flag
 from sendline.ledger.work import HEAD, Claim, Settlement
 from sendline_worker.outcomes import (
     Accepted,
@@ -83,17 +84,42 @@ def settlement(
             )
         case NotAccepted(reason) if policy.is_last(attempt):
             said = f"attempt {attempt} of {policy.max_attempts}: {reason}"
-            return settle(Status.FAILED, code=ErrorCode.ATTEMPTS_EXHAUSTED, reason=said)
+            return settle(Status.FAILED, code=ErrorCode.ATTEMPTS_EXHAUSTED, reason=said, effect="fail")
         case NotAccepted(reason):
-            delay = policy.backoff(attempt, random())
-            return settle(Status.RETRYING, code=ErrorCode.UNAVAILABLE, reason=reason, delay=delay)
+            again = partial(settle, Status.RETRYING, code=ErrorCode.UNAVAILABLE, effect="fail")
+            names = _accounts(claim)
+            delay = 0 if attempt < len(names) else policy.backoff(attempt, random())
+            if len(names) == 1:
+                return again(reason=reason, delay=delay)
+            return again(reason=_onward(reason, _after(claim.account, names)), delay=delay, onward=True)
         case Throttled(seconds, reason):
             return unspent(code=ErrorCode.THROTTLED, reason=reason, effect="pause", pause=seconds)
         case AccountStopped(reason):
             return unspent(code=ErrorCode.ACCOUNT_STOPPED, reason=reason, effect="stop", pause=PROBE_AFTER)
         case Uncertain(reason):
             delay = policy.backoff(attempt, random())
-            return settle(Status.UNCERTAIN, code=ErrorCode.PERHAPS_ACCEPTED, reason=reason, delay=delay)
+            return settle(
+                Status.UNCERTAIN, code=ErrorCode.PERHAPS_ACCEPTED, reason=reason, delay=delay, effect="fail"
+            )
+
+
+def _accounts(claim: Claim) -> list[str]:
+    """Return who may take the message next: only its own account where it was perhaps accepted before."""
+    if Flag.DOUBTED in Flag(claim.record.flags):
+        return [claim.account]
+    route: bytes = claim.record.route
+    return route.decode().split(",")
+
+
+def _after(account: str, names: list[str]) -> str:
+    """Return who follows `account` in its route."""
+    return names[(names.index(account) + 1) % len(names)]
+
+
+def _onward(reason: str, account: str) -> str:
+    """Return `reason` with where the message goes next, which stands in the timeline however long it is."""
+    told = f"; account {account} is tried next"
+    return reason[: MAX_REASON - len(told)] + told
 
 
 def not_ours(claim: Claim) -> Settlement:

@@ -16,9 +16,10 @@ import uvloop
 from sendline.ledger.connection import AsyncLedger
 from sendline.ledger.limits import Limits
 from sendline.settings import bounds, ledger_url
-from sendline_worker.dispatch.attempt import IN_PLACE, Carrier
+from sendline_worker.dispatch.attempt import Carrier
 from sendline_worker.dispatch.dispatcher import Bounds, Dispatcher
 from sendline_worker.dispatch.inquirer import Inquirer
+from sendline_worker.dispatch.latest import BEGIN_WITHIN
 from sendline_worker.dispatch.policy import RetryPolicy
 from sendline_worker.dispatch.settler import Settler
 from sendline_worker.dispatch.tasks import end
@@ -95,12 +96,12 @@ class Runtime:
             carrier=carrier,
             settler=self._settler,
             policy=RetryPolicy.of(s),
-            bounds=Bounds(s.connections, s.lease, s.call_timeout),
+            bounds=Bounds(s.connections, s.lease, (s.normal_share, s.bulk_share)),
             is_stopping=self._is_stopping,
         )
 
     async def _close(self) -> None:
-        left = await self._dispatcher.drain(self._settings.call_timeout + 2 * IN_PLACE + 1)
+        left = await self._dispatcher.drain(self._settings.call_timeout + BEGIN_WITHIN + 1)
         if left:
             log.warning("%d calls did not end in time; their claims will be judged when the lease ends", left)
         if not await self._settler.flush(FLUSH):

@@ -2,7 +2,7 @@
 -- KEYS: none (the ledger is one server; see keys.py).
 -- ARGV[2..]: for each message a packed array:
 --   id, lane, flags, not before (ms since the epoch, 0: now), valid for (ms), route, account, to, sender,
---   segments, text, extras, digest of the idempotency key ('' if none), digest of the content
+--   segments, text, extras, digest of the idempotency key ('' if none), digest of the content, campaign
 -- Returns the time (ms), then for each message {verdict, id, record}:
 --   1 accepted (or accepted by an earlier try of this call), record '';
 --   2 the key was used for the same content: its first message and record ('' if no longer kept);
@@ -29,7 +29,7 @@ local function accept(m)
   local wait = math.max(not_before - NOW, 0)
   local r = {
     VERSION, S.CREATED, m[2], m[3], NOW, 0, wait + valid_for, 0, 0, m[6], m[7], m[8], m[9],
-    '', '', m[10], m[11], m[12], '',
+    '', '', m[10], m[11], m[12], '', m[15],
   }
   count('accepted', 1)
   count(STATUS[S.CREATED], 1)

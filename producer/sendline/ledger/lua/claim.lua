@@ -1,22 +1,27 @@
--- Claims what may go now: takes rate tokens and messages together, over all routes with work.
+-- Claims what may go now: takes tokens of the limits and messages together, over all lines with work.
 -- KEYS: none (see keys.py).
 -- ARGV[2] dispatcher  [3] number of this call, rising  [4] room: messages it can carry now
 --     [5] room for what is not urgent  [6] lease ms  [7] horizon us: what may go within it is waited for
 --     [8] promise ms: claims again within  [9] 1: sign off if nothing may go within the horizon
+--     [10] packed array: parts (millionths) of an account's rate kept for normal, and for bulk
+--     [11] packed map: account to how many of its messages this dispatcher takes now; others are not bounded
 -- Returns {now us, next instant us (0: none), signed off, then for each message {id, token, account, record}},
 -- or {now us, -1, 0} where a later call of this dispatcher has come before this one,
 -- or {now us, -2, 0} where the ledger is behind what somebody has seen of it: nothing is claimed then.
+-- Urgent messages go first, then normal ones, then bulk. But an account owes each lane that waits its share of all that
+-- it sends: what it owes goes before everything else.
 
 local dispatcher, call = ARGV[2], tonumber(ARGV[3])
 local room, room_below = tonumber(ARGV[4]), tonumber(ARGV[5])
 local lease, horizon, promise = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
-local LINES_A_CALL, EXAMINED_A_CALL = 256, 1024
-local FULL_FOR_US, UNKNOWN_FOR_US = 20000, 5000000
+local EXAMINED_A_CALL = 1024
+local QUANTUM = 8 -- messages of one turn
+local FULL_FOR_US = 20000
+local GATHER_US = 5000 -- at high rates tokens are let gather for so long: one call for several messages
 
 go_on_when_full()
 
-local took, reply = {}, {NOW_US, 0, 0}
-local accounts, examined, met = {}, 0, {}
+local reply = {NOW_US, 0, 0}
 
 if BEHIND then
   return close({NOW_US, -2, 0})
@@ -42,175 +47,194 @@ if before then
   end
 end
 
-local function account_of(name)
-  local a = accounts[name]
-  if a == nil then
-    local h = redis.call('HMGET', K.account .. name, 'interval', 'burst', 'tat', 'paused_until', 'stopped',
-      'in_flight', 'flying')
-    a = tonumber(h[1]) and {
-      name = name, interval = tonumber(h[1]), burst = tonumber(h[2]), tat = tonumber(h[3] or 0),
-      paused_until = tonumber(h[4] or 0), stopped = h[5], in_flight = tonumber(h[6] or 0),
-      flying = tonumber(h[7] or 0),
-    } or false
-    if a and a.tat > NOW_US + (a.burst + 1) * a.interval then -- one token more may be owed to asking: see inquire.lua
-      a.tat, a.spent = NOW_US + a.burst * a.interval, true -- the clock stepped back, or the limits changed
-    end
-    accounts[name] = a
-  end
-  return a
-end
-
--- The account that the route's next message takes: the first that is not stopped; one that is stopped may
--- be tried with a single message once its pause is over. Else nil and the instant (us) to look again.
-local function choose(route)
-  local again
-  for name in route:gmatch('[^,]+') do
-    local a = account_of(name)
-    if a then
-      if not a.stopped or a.paused_until <= NOW then
-        return a
-      end
-      again = math.min(again or a.paused_until * 1000, a.paused_until * 1000)
-    end
-  end
-  return nil, again or NOW_US + UNKNOWN_FOR_US
-end
-
--- How many messages the account may send now, and when to look again if none.
--- GCRA: `tat` is the instant at which the account would be idle again.
-local function allowance(a)
-  if a.paused_until > NOW then
-    return 0, a.paused_until * 1000
-  end
-  if a.in_flight > 0 and a.flying >= a.in_flight then
-    return 0, NOW_US + FULL_FOR_US
-  end
-  local busy = math.max(a.tat, NOW_US)
-  local free = math.floor((NOW_US + a.burst * a.interval - busy) / a.interval)
+-- How many more messages the account may have under way, whatever its rate.
+local function places_of(a)
+  local free = left[a.name] or math.huge
   if a.in_flight > 0 then
     free = math.min(free, a.in_flight - a.flying)
   end
-  if a.stopped then
-    free = math.min(free, 1)
-  end
-  return free, busy - (a.burst - 1) * a.interval
+  return a.stopped and math.min(free, 1) or free
 end
 
-local function spend(a, n)
-  a.tat = math.max(a.tat, NOW_US) + n * a.interval
-  a.flying = a.flying + n
-  a.spent = true
-  if a.stopped and n > 0 then
-    a.paused_until = NOW + lease
-    redis.call('HSET', K.account .. a.name, 'paused_until', a.paused_until)
+-- The instant (us) from which the account may go on.
+local function next_of(a)
+  if a.paused_until > NOW then
+    return a.paused_until * 1000
+  end
+  if places_of(a) <= 0 or (a.cap > 0 and a.used >= a.cap) then
+    return NOW_US + FULL_FOR_US
+  end
+  local at = instant_of(a, 1)
+  if at <= NOW_US then
+    return NOW_US -- it is our room, not its limit, that ended
+  end
+  return a.interval < GATHER_US and math.max(at, NOW_US + GATHER_US) or at
+end
+
+-- Accounts with lines that may go now: {a, lanes = {[lane] = lines}}, in the order in which they were found. An account
+-- is read when its turn comes (a is nil until then, and false where it may not go): room may end before.
+local houses, house_of = {}, {}
+
+local function house_for(name)
+  local house = house_of[name]
+  if not house then
+    house = {name = name, lanes = {[0] = {}, {}, {}}}
+    houses[#houses + 1], house_of[name] = house, house
+  end
+  return house
+end
+
+local function gather(lane, most)
+  local found = redis.call('ZRANGEBYSCORE', K.ready .. lane, '-inf', NOW_US, 'WITHSCORES', 'LIMIT', 0, most)
+  for place = 1, #found, 2 do
+    local route, name, why, again = found[place], found[place], nil, nil
+    if route:find(',', 1, true) then
+      name, why, again = choose(route)
+    end
+    if name then
+      local lines = house_for(name).lanes[lane]
+      local base = math.max(tonumber(found[place + 1]) - GATHER_US, NOW_US - GRACE)
+      lines[#lines + 1] = {lane = lane, route = route, line = lane .. ':' .. route, base = base, why = why}
+    else
+      redis.call('ZADD', K.ready .. lane, again, route)
+    end
   end
 end
 
-local function claim(id, r, a)
-  set(r, FLAG.QUEUED, false)
-  if expires_at(r) <= NOW then
-    give_up(id, r, S.EXPIRED, r[F.error], 'its validity ended')
-    return 0
+-- Whether the account of a house may go. Where it may not, its lines are looked at again when it may.
+local function opens(house)
+  if house.a == nil then
+    local name, _, again = choose(house.name)
+    house.a = name and account_of(name) or false
+    for lane = 0, LANES - 1 do
+      for _, v in ipairs(name and {} or house.lanes[lane]) do
+        redis.call('ZADD', K.ready .. lane, again, v.route)
+      end
+    end
   end
-  if has(r, FLAG.CANCEL) then
-    give_up(id, r, S.CANCELED, r[F.error], 'a person said so')
-    return 0
-  end
-  r[F.account] = a.name
-  r[F.attempts] = r[F.attempts] + 1
-  move(id, r, S.SENDING, '', r[F.route] == a.name and '' or 'by account ' .. a.name)
-  took[#took + 1] = {id = id, r = r}
-  return 1
+  return house.a
 end
 
--- Takes up to `n` messages off a line. Ids of messages that don't wait any more are dropped on the way.
-local function take(line, a, n)
-  local got = 0
-  while got < n and examined < EXAMINED_A_CALL do
-    local ids = redis.call('LPOP', line, n - got)
-    if not ids then
+-- Lines of one account and lane take turns: the one that was served longest ago goes first.
+local function in_turn(lines)
+  if #lines < 2 then
+    return lines
+  end
+  local fields, turns = {}, {}
+  for place, v in ipairs(lines) do
+    fields[place] = v.line
+  end
+  for place, at in ipairs(redis.call('HMGET', K.turns, unpack(fields))) do
+    at = tonumber(at or 0)
+    turns[fields[place]] = at <= NOW_US and at or 0 -- a later one is of before the clock stepped back
+  end
+  table.sort(lines, function(v, w)
+    return turns[v.line] < turns[w.line]
+  end)
+  return lines
+end
+
+-- Lets the rows of a line take turns, for up to `places` messages of `budget` units. Returns how many went.
+local function serve(house, v, places, budget)
+  local a, got = house.a, 0
+  unhold(v)
+  while examined < EXAMINED_A_CALL and not house.short_until do
+    local n = math.min(places - got, budget, places_of(a), tokens(a, v.base))
+    local row, turn, alone = next_row(v.line)
+    if n <= 0 or not row then
       break
     end
-    examined = examined + #ids
-    for _, id in ipairs(ids) do
-      local r = load(id)
-      if not met[id] and r and is_waiting(r) and has(r, FLAG.QUEUED) then
-        met[id] = true
-        got = got + claim(id, r, a)
+    local went, units, limited, held = take(house, v, row, alone and n or math.min(n, QUANTUM))
+    got, budget = got + went, budget - units
+    turn = turn + (units > 0 and units / weight_of(row) or 0)
+    if redis.call('EXISTS', row_key(v.line, row)) == 0 then
+      leave(v.line, row, turn)
+    elseif held then
+      hold_row(v.line, row, turn, held)
+    else
+      set_turn(v.line, row, turn)
+      if limited then
+        break
       end
     end
+    if a.stopped and went > 0 then
+      a.paused_until = NOW + lease -- one message shows whether it works again
+      redis.call('HSET', K.account .. a.name, 'paused_until', a.paused_until)
+      break
+    end
   end
+  v.got = (v.got or 0) + got
+  room, room_below = room - got, room_below - got
   return got
 end
 
-local function serve(lane, route, places)
-  local line = K.line .. lane .. ':' .. route
-  local a, again = choose(route)
-  local got = 0
-  if a then
-    local free
-    free, again = allowance(a)
-    if free > 0 then
-      got = take(line, a, math.min(free, places))
-      spend(a, got)
-      free, again = allowance(a)
-      if free > 0 then
-        again = NOW_US -- it is our room, not its limit, that ended
-      end
-    end
-  end
-  if redis.call('LLEN', line) == 0 then
-    redis.call('ZREM', K.ready .. lane, route)
-  else
-    redis.call('ZADD', K.ready .. lane, again, route)
-  end
-  if got > 0 then
-    redis.call('HSET', K.turns, lane .. ':' .. route, NOW_US)
-  end
-  return got
+local function places_in(lane)
+  return math.min(lane == 0 and room or math.min(room, room_below), EXAMINED_A_CALL - examined)
 end
 
--- The routes of a lane that may go now, the one whose last turn is longest ago first: so those that share an
--- account, or our room, take turns.
-local function ready_routes(lane)
-  local routes = redis.call('ZRANGEBYSCORE', K.ready .. lane, '-inf', NOW_US, 'LIMIT', 0, LINES_A_CALL)
-  if #routes > 1 then
-    local fields, turns = {}, {}
-    for place, route in ipairs(routes) do
-      fields[place] = lane .. ':' .. route
+local function serve_lane(house, lane, budget)
+  for _, v in ipairs(in_turn(house.lanes[lane])) do
+    local places = places_in(lane)
+    if places > 0 and budget > 0 and house.a.paused_until <= NOW then
+      budget = budget - serve(house, v, places, budget)
     end
-    for place, at in ipairs(redis.call('HMGET', K.turns, unpack(fields))) do
-      turns[routes[place]] = tonumber(at or 0)
-    end
-    table.sort(routes, function(a, b)
-      return turns[a] < turns[b]
-    end)
   end
-  return routes
+end
+
+-- Serves what the account owes to a lane that waits, or (`owed` false) whatever waits in the lane.
+local function serve_house(house, lane, owed)
+  if #house.lanes[lane] == 0 or places_in(lane) <= 0 or not opens(house) then
+    return
+  end
+  local a = house.a
+  local units, debt = a.units, a.owed[lane]
+  if not owed then
+    serve_lane(house, lane, math.huge)
+    if lane > 0 and a.units > units then
+      a.owed[lane] = math.min(a.owed[lane], math.max(a.owed[lane] - (a.units - units), 0))
+    end
+  elseif debt >= 1 then
+    serve_lane(house, lane, math.floor(debt))
+    a.owed[lane] = a.owed[lane] - (a.units - units)
+  end
 end
 
 for lane = 0, LANES - 1 do
-  local places = lane == 0 and room or math.min(room, room_below)
-  if places > 0 then
-    for _, route in ipairs(ready_routes(lane)) do
-      if places <= 0 or examined >= EXAMINED_A_CALL then
-        break
-      end
-      local got = serve(lane, route, places)
-      places, room, room_below = places - got, room - got, room_below - got
+  gather(lane, 2 * math.max(places_in(lane), 0) + 16) -- without room, too: what waits is owed its share
+end
+for lane = 1, LANES - 1 do
+  for _, house in ipairs(houses) do
+    if #house.lanes[0] > 0 or lane > 1 and #house.lanes[1] > 0 then
+      serve_house(house, lane, true)
     end
   end
 end
-
-for name, a in pairs(accounts) do
-  if a and a.spent then
-    redis.call('HSET', K.account .. name, 'tat', string.format('%.0f', a.tat))
+for lane = 0, LANES - 1 do
+  for _, house in ipairs(houses) do
+    serve_house(house, lane, false)
   end
 end
+for _, house in ipairs(houses) do
+  local again = house.a and math.max(next_of(house.a), math.min(house.short_until or 0, NOW_US + DAY * 1000))
+  for lane = 0, LANES - 1 do
+    local lines = house.lanes[lane]
+    for place, v in ipairs(again and in_turn(lines) or {}) do
+      local behind = #lines == 1 and 0 or place - 1 + ((v.got or 0) > 0 and #lines or 0) -- however many there are
+      if v.got or again > NOW_US then -- else our room ended: what is due longest goes first at the next claim
+        look_again(v, again + behind)
+      end
+      if v.got and v.got > 0 and #lines > 1 then
+        redis.call('HSET', K.turns, v.line, decimal(NOW_US))
+      end
+    end
+  end
+end
+write_limits()
 
 local remembered = {call}
 if #took > 0 then
   local token = redis.call('HINCRBY', K.meta, 'claims', #took) - #took
+  redis.call('HSET', K.meta, 'claimed_at', decimal(NOW_US))
   for place, taken in ipairs(took) do
     local id, r = taken.id, taken.r
     r[F.claim] = token + place

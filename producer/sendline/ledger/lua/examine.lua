@@ -1,7 +1,7 @@
 -- Reads messages with all that belongs to them, each at one instant. Changes nothing.
 -- KEYS: none (see keys.py).
--- ARGV[2] packed array of lines (`lane code:route`) that are searched for each, besides its own; '': not even its own
---     [3..] ids
+-- ARGV[2] packed array of rows (`lane code:route`, and `:row` unless that is empty) that are searched for each, besides
+--     its own; '': not even its own  [3..] ids
 -- Returns the time (ms), then for each id {record ('' if none), ms its key lives on (-1: for ever), instant (ms) of
 -- its timer ('' if none), instant (ms) at which its provider is asked about it ('' if it isn't), how often its id
 -- stands in its own line: 0, 1 or 2 (-1: not searched), in which of the given lines else it stands ('': none)}.
@@ -10,24 +10,24 @@
 local searched = ARGV[2] ~= '' and cmsgpack.unpack(ARGV[2])
 local reply = {NOW}
 
-local function own_line(id)
+local function own_row(id)
   local r = load(id)
-  return r and r[F.route] and r[F.lane] .. ':' .. r[F.route]
+  return r and r[F.route] and row_key(r[F.lane] .. ':' .. r[F.route], row_of(r))
 end
 
-local function times(line, id)
-  return #redis.call('LPOS', K.line .. line, id, 'COUNT', 2)
+local function times(key, id)
+  return #redis.call('LPOS', key, id, 'COUNT', 2)
 end
 
 for place = 3, #ARGV do
   local id = ARGV[place]
   local own, others = -1, {}
   if searched then
-    local line = own_line(id)
-    own = line and times(line, id) or 0
-    for _, other in ipairs(searched) do
-      if other ~= line and times(other, id) > 0 then
-        others[#others + 1] = other
+    local key = own_row(id)
+    own = key and times(key, id) or 0
+    for _, row in ipairs(searched) do
+      if K.line .. row ~= key and times(K.line .. row, id) > 0 then
+        others[#others + 1] = row
       end
     end
   end

@@ -19,17 +19,16 @@ end
 
 -- Takes a token of the account's rate, a coming one where none is left. Returns 0, or after how many ms to look again.
 local function take_token(name)
-  local key = K.account .. name
-  local h = redis.call('HMGET', key, 'interval', 'tat', 'paused_until', 'stopped', 'asked')
-  local interval, tat, asked = tonumber(h[1]), tonumber(h[2] or 0), tonumber(h[5] or 0)
-  if not interval or h[4] or tonumber(h[3] or 0) > NOW then
+  local a, key = account_of(name), K.account .. name
+  if not a or a.stopped or a.halted or a.paused_until > NOW then
     return FIRST_ASKED
   end
-  if asked <= NOW_US and NOW_US < asked + SHARE * interval then
+  local asked = tonumber(redis.call('HGET', key, 'asked') or 0)
+  if asked <= NOW_US and NOW_US < asked + SHARE * a.interval then
     return NEXT_CALL
   end
-  redis.call('HSET', key, 'tat', string.format('%.0f', math.max(tat, NOW_US) + interval),
-    'asked', string.format('%.0f', NOW_US))
+  a.tat, a.spent = math.max(a.tat, NOW_US) + a.interval, true
+  redis.call('HSET', key, 'asked', decimal(NOW_US))
   return 0
 end
 
@@ -62,4 +61,5 @@ for place = 1, #found, 2 do
   end
   ask(found[place], tonumber(found[place + 1]))
 end
+write_limits()
 return close(reply)

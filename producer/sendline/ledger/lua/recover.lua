@@ -5,7 +5,7 @@
 --     [4] messages looked at, at most  [5] reason  [6] era that this recovery ends (see state() in recovery.py)
 -- Returns {1 if done else 0, held so far, since ms, until ms}; {-1, 0, since, until} where until is before since:
 -- nothing was begun. The first call sets since and until. Where the era has ended already, what came of it.
--- Claims follow the lines' order and the accounts' rates. So of each line only so many from its head may have been
+-- Claims follow the rows' order and the accounts' rates. So of each row only so many from its head may have been
 -- claimed as its accounts could send meanwhile; and what came due meanwhile, and what was being sent.
 
 go_on_when_full()
@@ -56,7 +56,7 @@ local function begin()
       lines[#lines + 1] = {lane, route, sendable(route, us, limits)}
     end
   end
-  return {since = since, till = till, held = 0, line = 1, place = 0, lines = lines}
+  return {since = since, till = till, held = 0, line = 1, lines = lines}
 end
 
 if not job or job.done then
@@ -137,37 +137,85 @@ local function takes_rate(r)
   return expires_at(r) > job.till and not has(r, FLAG.CANCEL) and r[F.claim] == 0
 end
 
--- The head of each line. Returns whether that is all.
-local function hold_heads()
-  while job.lines[job.line] do
-    local lane, route, budget = unpack(job.lines[job.line])
-    local key = K.line .. lane .. ':' .. route
-    while budget > 0 do
-      if left <= 0 then
-        return false
-      end
-      local ids = redis.call('LRANGE', key, job.place, job.place + math.min(left, STEP) - 1)
-      if #ids == 0 then
-        break
-      end
-      for _, id in ipairs(ids) do
-        local r = load(id)
-        if budget > 0 and r and is_waiting(r) and has(r, FLAG.QUEUED) and was_there(r) then
-          redis.call('LREM', key, 1, id)
-          if takes_rate(r) then
-            budget = budget - 1
-          end
-          hold_back(id, r)
-        else
-          job.place = job.place + 1
-        end
-      end
-      left = left - #ids
-      job.lines[job.line][3] = budget
+-- The rows of a line. Any of them may have been the one that all claims were served from, so that each has the whole
+-- budget of its line.
+local function rows_of(line)
+  local rows, known = {''}, {['']=true}
+  for _, set in ipairs({K.rows, K.held}) do
+    for _, row in ipairs(redis.call('ZRANGE', set .. line, 0, -1)) do
+      rows[#rows + 1] = not known[row] and row or nil
+      known[row] = true
     end
-    job.line, job.place = job.line + 1, 0
   end
+  return rows
+end
+
+-- Goes on to the next row, or to the next line. Returns whether there is one.
+local function turn_to_next_row()
+  job.row, job.place, job.spent = (job.row or 0) + 1, 0, {}
+  if job.rows and job.rows[job.row] then
+    return true
+  end
+  job.line = job.rows and job.line + 1 or job.line
+  local at = job.lines[job.line]
+  if not at then
+    return false
+  end
+  job.row, job.rows = 1, rows_of(at[1] .. ':' .. at[2])
   return true
+end
+
+-- Whether nothing more of a row may have been claimed. What stands in it from before accounts of its route began to
+-- limit what goes from one sender was claimed from other rows, each with a budget of its own: all of it is looked at.
+local function is_through(row, budget)
+  return (job.spent[row] or 0) >= budget
+end
+
+-- Looks at one id at the head of a row, and holds it where it may have been claimed. Returns whether it did.
+local function hold_head(id, key, budget)
+  local r = load(id)
+  if not (r and is_waiting(r) and has(r, FLAG.QUEUED) and was_there(r)) then
+    return false
+  end
+  local own = row_of(r)
+  local spent = job.spent[own] or 0
+  if spent >= budget then
+    return false
+  end
+  redis.call('LREM', key, 1, id)
+  job.spent[own] = spent + (takes_rate(r) and 1 or 0)
+  hold_back(id, r)
+  return true
+end
+
+-- Looks at the next ids of a row. Returns whether there were any.
+local function hold_some(lane, route, budget)
+  local row = job.rows[job.row]
+  local key = row_key(lane .. ':' .. route, row)
+  local ids = redis.call('LRANGE', key, job.place, job.place + math.min(left, STEP) - 1)
+  left = left - math.max(#ids, 1)
+  for _, id in ipairs(ids) do
+    if is_through(row, budget) then
+      return false
+    end
+    if not hold_head(id, key, budget) then
+      job.place = job.place + 1
+    end
+  end
+  return #ids > 0
+end
+
+-- The head of each row of each line. Returns whether that is all.
+local function hold_heads()
+  if not job.rows and not turn_to_next_row() then
+    return true
+  end
+  while left > 0 do
+    if not hold_some(unpack(job.lines[job.line])) and not turn_to_next_row() then
+      return true
+    end
+  end
+  return false
 end
 
 -- Tokens go on beyond whatever was given out and forgotten: no old one fits a new claim.
@@ -175,7 +223,7 @@ local function finish_recovery()
   local claims = tonumber(redis.call('HGET', K.meta, 'claims') or 0)
   local era = math.max(ERA, cmsgpack.unpack(BEHIND)[6]) + 1 -- a recovery may have been forgotten, too
   local upto = claims + CLAIMS_JUMP * (era - ERA)
-  ERA, BEHIND, job.done, job.lines = era, nil, true, {}
+  ERA, BEHIND, job.done, job.lines, job.rows = era, nil, true, {}, {}
   redis.call('HSET', K.meta, 'era', ERA, 'ticked_at', NOW,
     'claims', string.format('%.0f', upto),
     'lost_above', string.format('%.0f', claims), 'lost_upto', string.format('%.0f', upto))

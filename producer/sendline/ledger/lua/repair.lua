@@ -1,7 +1,8 @@
 -- Mends what is derived from one message's record, as it is at this instant. Never writes the record itself.
 -- That is where it stands, its timer, whether it is held as uncertain, and how long its record is kept.
 -- KEYS: none (see keys.py).
--- ARGV[2] id  [3] lease (ms) of a claim whose end is lost  [4..] lines (`lane code:route`) where its id was seen
+-- ARGV[2] id  [3] lease (ms) of a claim whose end is lost  [4..] rows (`lane code:route`, and
+--     `:row` unless that is empty) where its id was seen
 -- Returns what it mended, in words: 'place', 'extra place', 'timer', 'lifetime', 'question'.
 
 go_on_when_full()
@@ -15,26 +16,37 @@ local function tell(word, changed)
   end
 end
 
--- Leaves its id in the line at most `kept` times, those nearest to the head.
-local function leave_in(line, kept)
-  local extra = #redis.call('LPOS', K.line .. line, id, 'COUNT', 0) - kept
+-- Nothing stands in a row any more.
+local function dissolve(lane, route, row)
+  local line = lane .. ':' .. route
+  redis.call('ZREM', K.rows .. line, row)
+  redis.call('ZREM', K.held .. line, row)
+  if redis.call('EXISTS', K.rows .. line, K.held .. line) == 0 then
+    redis.call('DEL', K.resting .. line)
+    redis.call('ZREM', K.ready .. lane, route)
+  end
+end
+
+-- Leaves its id in the row at most `kept` times, those nearest to the head.
+local function leave_in(key, kept)
+  local extra = #redis.call('LPOS', key, id, 'COUNT', 0) - kept
   if extra <= 0 then
     return false
   end
-  redis.call('LREM', K.line .. line, -extra, id)
-  if redis.call('EXISTS', K.line .. line) == 0 then
-    local lane, route = line:match('^(%d+):(.*)$')
-    redis.call('ZREM', K.ready .. lane, route)
+  redis.call('LREM', key, -extra, id)
+  if redis.call('EXISTS', key) == 0 then
+    dissolve(key:match('^' .. K.line .. '(%d+):([^:]*):?(.*)$'))
   end
   return true
 end
 
--- Takes its id out of every line where it was seen, but for its own.
-local function leave_others(own)
+-- Takes its id out of every row where it was seen, but for these two.
+local function leave_others(own, other)
   local changed = false
   for place = 4, #ARGV do
-    if ARGV[place] ~= own then
-      changed = leave_in(ARGV[place], 0) or changed
+    local key = K.line .. ARGV[place]
+    if key ~= own and key ~= other then
+      changed = leave_in(key, 0) or changed
     end
   end
   return changed
@@ -59,15 +71,19 @@ local function forget(set)
 end
 
 local function mend_waiting(r)
-  local own = r[F.lane] .. ':' .. r[F.route]
+  local own, other = places_of(r)
   local queued = has(r, FLAG.QUEUED)
   tell('lifetime', keep_for_ever())
   tell('question', forget(K.uncertain))
-  tell('extra place', leave_others(own))
-  tell('extra place', leave_in(own, queued and 1 or 0))
+  tell('extra place', leave_others(own, other))
+  local here = queued and redis.call('LPOS', own, id)
+  tell('extra place', leave_in(own, here and 1 or 0))
+  if other ~= own then
+    tell('extra place', leave_in(other, queued and not here and 1 or 0))
+  end
   if queued then
     tell('timer', look_at(expires_at(r)))
-    if not redis.call('LPOS', K.line .. own, id) then
+    if not here and not redis.call('LPOS', other, id) then
       enqueue(id, r, false)
       tell('place', true)
     end
@@ -111,7 +127,7 @@ local function mend()
     if redis.call('EXISTS', K.message .. id) == 0 then
       tell('timer', forget(K.timers))
       tell('question', forget(K.uncertain))
-      tell('extra place', leave_others(''))
+      tell('extra place', leave_others())
     end
   elseif is_waiting(r) then
     mend_waiting(r)

@@ -8,7 +8,7 @@ go_on_when_full()
 local moved = 0
 for place = 2, #ARGV do
   local id, lane, route, code, reason = unpack(cmsgpack.unpack(ARGV[place]))
-  if redis.call('LREM', K.line .. lane .. ':', 1, id) == 1 then
+  if redis.call('LREM', row_key(lane .. ':', ''), 1, id) == 1 then
     local r = load(id)
     if r and is_waiting(r) and has(r, FLAG.QUEUED) then
       moved = moved + 1

@@ -4,7 +4,8 @@
 --     [4..] for each attempt a packed array:
 --   id, token, target status, attempt counted (0 or 1), delay ms (-1: back to the head of its line),
 --   deadline ms, provider id (''), digest of account and provider id (''), code, reason,
---   account effect ('', 'open', 'pause', 'stop'), ms of pause, account
+--   account effect ('', 'open', 'pause', 'stop', 'fail'), ms of pause, account,
+--   1 where the route's next account is tried next
 -- Returns for each 'settled'; 'again' (settled before by this token); 'learned' (only the provider's id was
 -- new: a receipt came first, or the claim was judged dead); 'dead' (the claim is no longer this one: only its
 -- timeline tells of it); 'unknown'; 'late' (a later call of this dispatcher came first: nothing changed).
@@ -22,25 +23,6 @@ if number < last then
 end
 local repeated = number == last
 redis.call('SET', K.settler .. ARGV[2], ARGV[3], 'PX', CALLS_KEPT)
-
--- What an attempt says of its account. Only one that was claimed after the account stopped shows that it works
--- again: others were under way already.
-local function affect(name, token, effect, pause, reason)
-  local key = K.account .. name
-  if effect == 'open' then
-    local stopped_after = tonumber(redis.call('HGET', key, 'stopped_after'))
-    if stopped_after and token > stopped_after then
-      redis.call('HDEL', key, 'stopped', 'stopped_after', 'paused_until')
-      release(name)
-    end
-  elseif effect ~= '' then
-    local until_ms = math.max(tonumber(redis.call('HGET', key, 'paused_until') or 0), NOW + pause)
-    redis.call('HSET', key, 'paused_until', until_ms, 'cause', reason)
-    if effect == 'stop' then
-      redis.call('HSET', key, 'stopped', reason, 'stopped_after', redis.call('HGET', K.meta, 'claims') or 0)
-    end
-  end
-end
 
 -- What comes too late still tells the provider's id, by which receipts find the message.
 local function learn(id, r, s)
@@ -70,7 +52,7 @@ local function remember(id, r, s)
   end
   if is_waiting(r) then
     if has(r, FLAG.QUEUED) then
-      redis.call('LREM', K.line .. r[F.lane] .. ':' .. r[F.route], 1, id)
+      step_out(id, r)
       set(r, FLAG.QUEUED, false)
     end
     r[F.due] = 0
@@ -113,9 +95,9 @@ local function settle(s)
   if r[F.status] ~= S.SENDING and not held then
     return learn(id, r, s) and 'learned' or 'again'
   end
-  affect(r[F.account], token, s[11], s[12], s[10])
+  affect(id, r[F.account], token, s[11], s[12], s[10])
   if target == S.CREATED or target == S.RETRYING then
-    give_back(id, r, target, s[4] == 1, s[5], s[9], s[10])
+    give_back(id, r, target, s[4] == 1, s[5], s[9], s[10], s[14] == 1)
   elseif target == S.UNCERTAIN then
     doubt(id, r, s[9], s[10], math.max(s[5], 0))
   elseif target == S.FAILED then
@@ -133,5 +115,8 @@ end
 
 for place = 4, #ARGV do
   reply[place - 3] = settle(cmsgpack.unpack(ARGV[place]))
+end
+if next(lines) then
+  rouse()
 end
 return close(reply)

@@ -20,9 +20,25 @@ end
 -- The clock stepped back: instants that were near are far now, so everything is looked at again.
 local ticked_at = tonumber(redis.call('HGET', K.meta, 'ticked_at') or 0)
 if ticked_at > NOW + 1000 then
+  local seen = {}
   for lane = 0, LANES - 1 do
     for _, route in ipairs(redis.call('ZRANGE', K.ready .. lane, 0, -1)) do
+      for name in route:gmatch('[^,]+') do
+        local key = K.account .. name
+        local h = redis.call('HMGET', key, 'paused_until', 'eased_at')
+        if h[1] and not seen[name] then -- what is left of a pause is left of it still
+          redis.call('HSET', key, 'paused_until', NOW + math.max(tonumber(h[1]) - ticked_at, 0))
+        end
+        if h[2] and not seen[name] then
+          redis.call('HSET', key, 'eased_at', string.format('%.0f', tonumber(h[2]) - (ticked_at - NOW) * 1000))
+        end
+        seen[name] = true
+      end
       redis.call('ZADD', K.ready .. lane, 'XX', NOW_US, route)
+      local held = K.held .. lane .. ':' .. route
+      for _, row in ipairs(redis.call('ZRANGE', held, 0, -1)) do
+        redis.call('ZADD', held, NOW_US, row)
+      end
     end
   end
 end

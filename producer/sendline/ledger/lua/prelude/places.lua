@@ -4,16 +4,10 @@ local FIRST_ASKED = 30000 -- ms after which a provider is first asked what becam
 
 -- Puts a waiting message into its line; its timer is then the end of its validity.
 local function enqueue(id, r, at_head)
-  local lane, route = r[F.lane], r[F.route]
-  local line = K.line .. lane .. ':' .. route
-  redis.call(at_head and 'LPUSH' or 'RPUSH', line, id)
+  stand(id, r, at_head)
   set(r, FLAG.QUEUED, true)
   r[F.due] = 0
   redis.call('ZADD', K.timers, expires_at(r), id)
-  if route ~= '' and not lines[line] then
-    lines[line] = true
-    redis.call('ZADD', K.ready .. lane, 'NX', NOW_US, route)
-  end
 end
 
 -- Keeps a waiting message out of its line until `delay` ms from now; the tick puts it back.
@@ -51,7 +45,7 @@ local function give_up(id, r, status, code, reason)
   end
   if in_doubt then
     if has(r, FLAG.QUEUED) then
-      redis.call('LREM', K.line .. r[F.lane] .. ':' .. r[F.route], 1, id) -- it may enter a line again
+      step_out(id, r) -- it may enter a line again
     end
     move(id, r, S.UNCERTAIN, code, reason .. '; but an earlier attempt may have been accepted')
     hold(id, r)
@@ -70,9 +64,23 @@ local function forget_probe(name)
   end
 end
 
+-- The account that did not accept a message is the last of its route from now on: the one behind it is next.
+local function pass_on(r)
+  local names, place = {}, 0
+  for name in r[F.route]:gmatch('[^,]+') do
+    names[#names + 1] = name
+    place = name == r[F.account] and #names or place
+  end
+  local order = {}
+  for step = 1, #names do
+    order[step] = names[(place + step - 1) % #names + 1]
+  end
+  r[F.route] = table.concat(order, ',')
+end
+
 -- A message that was certainly not accepted waits again: in `delay` ms, or (-1) at the head of its line.
 -- `target` is `created` where its call was not begun: then it goes back to where it came from.
-local function give_back(id, r, target, counted, delay, code, reason)
+local function give_back(id, r, target, counted, delay, code, reason, onward)
   if not counted then
     r[F.attempts] = r[F.attempts] - 1
   end
@@ -87,11 +95,16 @@ local function give_back(id, r, target, counted, delay, code, reason)
     target = S.RETRYING
   end
   move(id, r, target, code, reason)
+  if onward then
+    pass_on(r)
+  end
   if delay < 0 then
     enqueue(id, r, true)
     if unsent then
       forget_probe(r[F.account])
     end
+  elseif onward and delay == 0 then
+    enqueue(id, r, false)
   else
     postpone(id, r, delay)
   end

@@ -84,18 +84,18 @@ local function shorten(timeline)
   return timeline:sub(1, first) .. timeline:sub(offset + 1)
 end
 
--- Adds an entry to its timeline: a change of its status, or news that changed none.
-local function write_down(r, code, reason)
-  local timeline = r[F.timeline] .. cmsgpack.pack(r[F.status], NOW - r[F.created], code, reason)
+-- Adds an entry to its timeline: a change of its status, or news that changed none. `at`: its instant (ms), if not now.
+local function write_down(r, code, reason, at)
+  local timeline = r[F.timeline] .. cmsgpack.pack(r[F.status], (at or NOW) - r[F.created], code, reason)
   if #timeline > TIMELINE_FULL then
     timeline = shorten(timeline)
   end
   r[F.timeline] = timeline
 end
 
-local function record_change(id, r, code, reason)
-  write_down(r, code, reason)
-  events[#events + 1] = cmsgpack.pack({id, r[F.status], NOW, code, reason})
+local function record_change(id, r, code, reason, at)
+  write_down(r, code, reason, at)
+  events[#events + 1] = cmsgpack.pack({id, r[F.status], at or NOW, code, reason})
 end
 
 local function count(name, by)
@@ -103,7 +103,7 @@ local function count(name, by)
 end
 
 -- The one place where a status changes. Returns whether the table allows it; if not, nothing has happened.
-local function move(id, r, to, code, reason, proof)
+local function move(id, r, to, code, reason, proof, at)
   local from = r[F.status]
   local allowed = MOVES[from][to] or (proof and r[F.attempts] > 0 and PROOFS[from][to])
   if not allowed then
@@ -124,6 +124,6 @@ local function move(id, r, to, code, reason, proof)
   end
   r[F.status] = to
   r[F.error] = code
-  record_change(id, r, code, reason)
+  record_change(id, r, code, reason, at)
   return true
 end

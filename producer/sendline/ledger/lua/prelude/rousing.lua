@@ -50,6 +50,10 @@ local function release(name)
     for _, route in ipairs(redis.call('ZRANGE', K.ready .. lane, 0, -1)) do
       if (',' .. route .. ','):find(',' .. name .. ',', 1, true) then
         redis.call('ZADD', K.ready .. lane, 'XX', 'LT', NOW_US, route)
+        local held = K.held .. lane .. ':' .. route -- limits of senders may be others now
+        for _, row in ipairs(redis.call('ZRANGE', held, 0, -1)) do
+          redis.call('ZADD', held, 'LT', NOW_US, row)
+        end
       end
     end
   end

@@ -5,19 +5,16 @@ from datetime import timedelta
 
 import pytest
 
+from ledger_world import SENDER
 from sendline.contract.lane import Lane
-from sendline.contract.message import Message, TimelineEntry, instant
+from sendline.contract.message import Message, TimelineEntry, instant, stamp
 from sendline.contract.status import Status
-from sendline.ledger.standing import (
-    AccountState,
-    Line,
-    Pulse,
-    Standing,
-    read_lines,
-    read_pulse,
-    read_standing,
-)
-from sendline_worker.waiting import explain, spell
+from sendline.ledger.account_state import AccountState
+from sendline.ledger.lines import Row, read_rows
+from sendline.ledger.standing import Pulse, Standing, read_pulse, read_standing
+from sendline_worker.answers.reasons import Limit
+from sendline_worker.answers.spelling import spell
+from sendline_worker.answers.waiting import explain, look_into
 
 NOW_MS = 1_700_000_000_000
 NOW = instant(NOW_MS)
@@ -60,9 +57,16 @@ def moved(status, seconds=-1.0, code=None, reason="", **fields):
     return replace(CREATED, status=status, timeline=(*CREATED.timeline, entry), **changed)
 
 
-def in_line(*accounts, ahead=0, pulse=WORKING, ready_in=0.0):
-    line = Line(Lane.NORMAL, "main", 9, pulse.now + round(ready_in * 1_000_000))
-    return Standing(pulse, accounts or (MAIN,), line, ahead)
+def in_line(*accounts, ahead=0, pulse=WORKING, ready_in=0.0, held_in=None, others=()):
+    accounts = accounts or (MAIN,)
+    held = None if held_in is None else pulse.now + round(held_in * 1_000_000)
+    route = ",".join(account.name for account in accounts)
+    row = Row(Lane.NORMAL, route, "", 20, pulse.now + round(ready_in * 1_000_000), held)
+    return Standing(pulse, accounts, row, ahead, rows=(row, *others))
+
+
+def other(length, lane=Lane.NORMAL, name="other", route="main"):
+    return Row(lane, route, name, length)
 
 
 def timed(pulse=WORKING, timer_in=60.0):
@@ -74,6 +78,9 @@ THROTTLED = moved(Status.RETRYING, code="throttled", reason="429", attempts=0)
 UNCERTAIN = moved(Status.UNCERTAIN, code="perhaps_accepted", due_at=after(7200))
 STOPPED = replace(MAIN, stopped="401: the key is not accepted", paused_until=NOW_MS + 40_000)
 PAUSED = replace(MAIN, paused_until=NOW_MS + 1500, cause="429: slow down")
+HALTED = replace(MAIN, halted="an outage of theirs")
+BROKEN = replace(MAIN, stopped="no connection", broken=True, paused_until=NOW_MS + 4000)
+SPENT = replace(MAIN, cap=1000, used=1000, day=NOW_MS // 86_400_000 * 86_400_000)
 NOBODY = replace(WORKING, ticking=False, awake=0)
 NEVER = replace(NOBODY, configured=False)
 
@@ -117,6 +124,7 @@ TABLE = [
         "It may go, and is claimed next.",
     ),
     ("paused", CREATED, in_line(PAUSED), "Account main is paused for 1.5 s more: 429: slow down."),
+    ("paused: its turn", CREATED, in_line(PAUSED, ahead=10), "slow down. Its turn comes in about 4 s."),
     ("throttled before", THROTTLED, in_line(PAUSED), "Last time: throttled: 429."),
     (
         "first stopped, second paused",
@@ -140,16 +148,89 @@ TABLE = [
         "rate",
         CREATED,
         in_line(ahead=12),
-        "Account main sends 4 a second: its turn comes in 3 s at the earliest.",
+        "Account main sends 4 a second: its turn comes in about 3 s.",
     ),
     (
         "rate used up",
         CREATED,
         in_line(replace(MAIN, tat=NOW_MS * 1000 + 500_000)),
-        "its turn comes in 500 ms",
+        "its turn comes in about 500 ms",
     ),
-    ("far back", CREATED, in_line(ahead=None), "Account main sends 4 a second."),
-    ("far back: where", CREATED, in_line(ahead=None), "far back in the normal line of main: 9 wait there."),
+    (
+        "far back",
+        CREATED,
+        in_line(ahead=None),
+        "Account main sends 4 a second: its turn comes within about 4.8 s.",
+    ),
+    (
+        "rate lowered",
+        CREATED,
+        in_line(replace(MAIN, eased=0.5, eased_at=NOW_MS * 1000), ahead=2),
+        "Account main, asked to slow down, sends 2 of its 4 a second: its turn comes in about 979 ms.",
+    ),
+    (
+        "a person paused it",
+        CREATED,
+        in_line(HALTED),
+        "Account main is paused by a person: an outage of theirs. `sendline accounts resume main` lets it",
+    ),
+    (
+        "broken",
+        CREATED,
+        in_line(BROKEN),
+        "The circuit breaker of account main is open, because its calls failed",
+    ),
+    ("broken: until", CREATED, in_line(BROKEN), "One message tries it in 4 s."),
+    (
+        "broken, tried",
+        CREATED,
+        in_line(replace(BROKEN, paused_until=0), ahead=3),
+        "Account main is tried with one message now; the others follow if it works: no connection.",
+    ),
+    (
+        "day",
+        CREATED,
+        in_line(SPENT),
+        "Account main has sent its 1000 messages of today: it goes on at 2023-11-15T00:00:00.000Z.",
+    ),
+    ("day: zone", CREATED, in_line(replace(SPENT, zone="Europe/Berlin")), "of today in Europe/Berlin"),
+    (
+        "sender",
+        CREATED,
+        in_line(replace(MAIN, s_interval=2_000_000), held_in=1.5),
+        "Account main sends 0.5 a second from each sender: its sender goes on in 1.5 s.",
+    ),
+    (
+        "sender's day",
+        CREATED,
+        in_line(replace(MAIN, s_cap=100), held_in=6400),
+        "Its sender has sent its 100 messages of today through account main: it goes on at 2023-11-15T00:00",
+    ),
+    (
+        "others' turns",
+        CREATED,
+        in_line(replace(MAIN, tat=NOW_MS * 1000 + 250_000), others=[other(50)]),
+        "It takes turns with another row of 50 messages.",
+    ),
+    (
+        "more urgent ones",
+        CREATED,
+        in_line(ahead=1, others=[other(30, Lane.URGENT), other(5, Lane.BULK)]),
+        "30 messages of more urgent lanes go before it.",
+    ),
+    (
+        "not before it expires",
+        replace(CREATED, expires_at=after(1)),
+        in_line(ahead=12),
+        "It expires at 2023-11-14T22:13:21.000Z. That is before its turn comes.",
+    ),
+    (
+        "first paused by a person: the second",
+        replace(CREATED, route=("main", "spare")),
+        in_line(HALTED, replace(SPARE, interval=1_000_000), ahead=5),
+        "Account spare sends 1 a second: its turn comes in about 5 s.",
+    ),
+    ("far back: where", CREATED, in_line(ahead=None), "far back in the normal line of main: 20 wait there."),
     ("place", CREATED, in_line(ahead=1), "1 message stands before it in the normal line of main."),
     (
         "place of a route",
@@ -188,7 +269,7 @@ TABLE = [
     ("message", "standing", "said"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE]
 )
 def test_what_stands_in_its_way_is_said(message, standing, said):
-    assert said in "\n".join(explain(message, standing, 5))
+    assert said in " ".join(explain(message, standing, 5))
 
 
 @pytest.mark.parametrize("status", [Status.SENT, Status.UNCERTAIN])
@@ -197,6 +278,8 @@ def test_news_that_is_awaited_is_said_with_its_end(status):
     standing = Standing(replace(WORKING, now=round(far.timestamp() * 1_000_000) - 7200 * 1_000_000))
     [line] = explain(moved(status, due_at=far), standing, 5)
     assert "2 h" in line
+    news = look_into(moved(status, due_at=far), standing, 5)
+    assert (news.limit, news.account, news.until) == (Limit.NEWS, "main", far)
 
 
 @pytest.mark.parametrize(
@@ -236,19 +319,94 @@ def test_lengths_of_time_are_spelled_for_people(seconds, text):
     assert spell(seconds) == text
 
 
+WAITS_FOR = [
+    (in_line(ahead=12), Limit.RATE, "main", None, 3),
+    (
+        in_line(replace(MAIN, eased=0.5, eased_at=NOW_MS * 1000), ahead=2),
+        Limit.THROTTLED,
+        "main",
+        None,
+        0.979,
+    ),
+    (
+        in_line(replace(MAIN, tat=NOW_MS * 1000 + 250_000), others=[other(50)]),
+        Limit.TURNS,
+        "main",
+        None,
+        0.5,
+    ),
+    (in_line(replace(MAIN, in_flight=5, flying=5)), Limit.IN_FLIGHT, "main", None, 0),
+    (in_line(PAUSED), Limit.PAUSED, "main", 1.5, 1.5),
+    (in_line(STOPPED), Limit.STOPPED, "main", 40, None),
+    (in_line(BROKEN), Limit.BREAKER, "main", 4, None),
+    (in_line(HALTED), Limit.HALTED, "main", None, None),
+    (in_line(SPENT), Limit.DAILY_CAP, "main", 6400, 6400.25),
+    (in_line(AccountState("main")), Limit.NOT_CONFIGURED, "main", None, None),
+    (in_line(replace(MAIN, s_interval=2_000_000), held_in=2.5), Limit.SENDER_RATE, "main", 2.5, 2.5),
+    (in_line(replace(MAIN, s_cap=100), held_in=6400), Limit.SENDER_DAILY_CAP, "main", 6400, 6400.25),
+    (in_line(STOPPED, replace(SPENT, name="spare")), Limit.STOPPED, "main", 40, 6400.25),
+    (in_line(pulse=NOBODY), Limit.WORKER, None, None, None),
+    (in_line(), Limit.CLAIM, None, None, 0),
+]
+
+
+@pytest.mark.parametrize(
+    ("standing", "limit", "account", "until", "about"), WAITS_FOR, ids=[str(row[1]) for row in WAITS_FOR]
+)
+def test_programs_are_told_the_limit_its_account_and_when(standing, limit, account, until, about):
+    found = look_into(replace(CREATED, route=tuple(a.name for a in standing.accounts)), standing, 5)
+    assert (found.limit, found.account) == (limit, account)
+    assert found.until == (None if until is None else after(until))
+    assert (found.about is None) == (about is None)
+    assert about is None or abs((found.about - after(about)).total_seconds()) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("message", "limit", "until"),
+    [
+        (replace(CREATED, due_at=after(60)), Limit.SCHEDULE, 60),
+        (RETRYING, Limit.RETRY, 12),
+        (replace(CREATED, expires_at=after(-1)), Limit.VALIDITY, -1),
+        (moved(Status.SENDING), Limit.OUTCOME, None),
+    ],
+    ids=lambda value: str(value) if isinstance(value, Limit) else "",
+)
+def test_programs_are_told_of_times_and_outcomes_too(message, limit, until):
+    found = look_into(message, timed(), 5).to_dict()
+    assert found["limit"] == limit.value
+    assert found["until"] == (None if until is None else stamp(after(until)))
+
+
+def test_a_message_that_is_final_waits_for_nothing():
+    assert look_into(moved(Status.DELIVERED), in_line(), 5) is None
+
+
+def test_a_message_that_waits_for_its_sender_says_so(ledger, world, raw):
+    world.configure("main", rate=100, burst=5, sender_rate=0.1)
+    first, second = world.accept_many(2, sender=SENDER)
+    world.claim(5)
+    standing = read_standing(ledger, world.get(second))
+    assert standing.row.held_until == world.clock.us + 10_000_000
+    pulse = replace(standing.pulse, now=world.clock.us, ticking=True)
+    found = look_into(world.get(second), replace(standing, pulse=pulse), 5)
+    assert (found.limit, found.until) == (Limit.SENDER_RATE, instant(world.clock.ms + 10_000))
+    assert found.said[0] == "Account main sends 0.1 a second from each sender: its sender goes on in 10 s."
+    assert world.get(first).status is Status.SENDING
+
+
 def test_the_standing_is_read_from_the_ledger(ledger, world):
     world.configure("main", "spare", rate=4, burst=1, in_flight=7)
     first, second = world.accept(), world.accept()
     scheduled = world.accept(delay=60)
     standing = read_standing(ledger, world.get(second))
-    assert (standing.ahead, standing.line.length, standing.line.lane) == (1, 2, Lane.NORMAL)
-    assert standing.line.ready_at == world.clock.us
+    assert (standing.ahead, standing.row.length, standing.row.lane) == (1, 2, Lane.NORMAL)
+    assert standing.row.ready_at == world.clock.us
     assert [(a.name, a.rate, a.in_flight, a.flying) for a in standing.accounts] == [("main", 4, 7, 0)]
     assert standing.pulse.configured
     assert not standing.pulse.ticking
     assert read_standing(ledger, world.get(first)).ahead == 0
     later = read_standing(ledger, world.get(scheduled))
-    assert (later.line, later.timer_at) == (None, world.clock.ms + 60_000)
+    assert (later.row, later.timer_at) == (None, world.clock.ms + 60_000)
 
 
 def test_an_account_that_is_stopped_is_read_with_its_cause(ledger, world):
@@ -271,14 +429,14 @@ def test_the_pulse_tells_who_works(ledger, world):
     assert read_pulse(ledger).ticking
 
 
-def test_lines_are_read_with_their_heads(ledger, world):
+def test_rows_are_read_with_their_heads(ledger, world):
     world.configure("main", "spare")
     since = world.get(world.accept()).created_at
     world.clock.advance(5)
     world.accept()
     world.accept("main,spare", lane="bulk")
     world.accept("", lane="urgent")
-    found = {(line.lane, line.route): (line.length, line.since) for line in read_lines(ledger)}
+    found = {(row.lane, row.route): (row.length, row.since) for row in read_rows(ledger)}
     later = since + timedelta(seconds=5)
     assert found == {
         (Lane.NORMAL, "main"): (2, since),

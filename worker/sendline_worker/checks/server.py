@@ -7,7 +7,7 @@ from sendline.contract.errors import LedgerError, LedgerRefused
 from sendline.ledger import durability
 from sendline.ledger.faults import place
 from sendline.ledger.standing import clock, info, sentinels
-from sendline_worker.checks import Check
+from sendline_worker.checks.parts import Check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

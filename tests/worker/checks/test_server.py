@@ -9,8 +9,8 @@ from sendline.contract.errors import LedgerRefused
 from sendline.ledger.connection import Ledger
 from sendline.ledger.durability import demand_of
 from sendline.settings import Settings
+from sendline_worker.checks.server import check_redis
 from sendline_worker.embedded.process import find_binary
-from sendline_worker.server_checks import check_redis
 from servers import DURABLE, ValkeyServer, free_port
 from waiting import poll
 

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from sendline.ledger import verbs
 from sendline.ledger.limits import Limits
 from sendline.ledger.recovery import WHAT_HAPPENED
-from sendline.ledger.standing import account_state, flow, last_claim, read_pulse
+from sendline.ledger.standing import flow, last_claim, read_pulse
 from sendline.settings import bounds
 from sendline_worker.accounts import Account, directory_of
 
@@ -95,12 +95,6 @@ def check_workers(
             fix = "restart the workers with this configuration, or use theirs here"
             yield Check(
                 "warn", "workers", "they work by other accounts or routes than are configured here", fix
-            )
-    for name in published.accounts:
-        state = ledger.run(account_state(name))
-        if state.stopped:
-            yield Check(
-                "warn", "accounts", f"{name} is stopped: {state.stopped}", "mend that at its provider"
             )
     yield from _check_flow(settings, ledger, pulse)
 

@@ -1,0 +1,159 @@
+"""What a claim costs the server, by what waits: messages, campaigns, accounts.
+
+    python benchmarks/claims.py
+    python benchmarks/claims.py --most 100000 --json
+
+Each claim takes 50 messages. What is counted is the CPU time of the server's main thread, so that other load
+on the machine matters little. Each case is compared with the first of its kind: the cost shall depend on what
+a claim takes, not on what waits.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import redis
+
+from sendline.contract import ids
+from sendline.contract.draft import Draft
+from sendline.contract.lane import Lane
+from sendline.ledger import verbs, work
+from sendline.ledger.accounts import AccountLimits, Wake, configure
+from sendline.ledger.connection import Ledger
+from sendline.ledger.limits import Limits
+from sendline_worker.embedded import EmbeddedServer
+
+LIMITS = Limits()
+TAKEN = 50
+"""Messages a claim."""
+CLAIMS = 100
+"""Claims of one measurement."""
+BATCH = 500
+TO, SENDER, TEXT = "+13115552367", "+13115552368", "Your code is 314159."
+
+
+@dataclass(frozen=True)
+class Case:
+    """What waits, over how many accounts and campaigns."""
+
+    waiting: int
+    campaigns: int = 1
+    accounts: int = 1
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What claims cost in one case."""
+
+    kind: str
+    case: Case
+    us_a_claim: float
+    us_a_message: float
+    ratio: float
+    """Against the first case of its kind."""
+
+
+def main() -> int:
+    """Measure every case and print them."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--most", type=int, default=1_000_000, help="messages of the largest case")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    asked = parser.parse_args()
+    least, middle = TAKEN * CLAIMS + 1000, max(asked.most // 10, 20_000)
+    kinds = {
+        "waiting": (Case(least), Case(asked.most)),
+        "campaigns": (Case(middle), Case(middle, campaigns=1000)),
+        "accounts": (Case(middle), Case(middle, accounts=1000)),
+    }
+    figures = []
+    for kind, cases in kinds.items():
+        first = None
+        for case in cases:
+            cost = measure(case)
+            first = first or cost
+            figures.append(Figure(kind, case, cost, cost / TAKEN, cost / first))
+    if asked.json:
+        print(json.dumps([asdict(each) for each in figures]))
+        return 0
+    print("case        waiting   campaigns   accounts   us a claim   us a message   ratio")
+    for each in figures:
+        case = each.case
+        print(
+            f"{each.kind:<10} {case.waiting:>8} {case.campaigns:>11} {case.accounts:>10} "
+            f"{each.us_a_claim:>12.0f} {each.us_a_message:>14.1f} {each.ratio:>7.2f}"
+        )
+    return 0
+
+
+def measure(case: Case) -> float:
+    """Return the microseconds that the server spends on one claim of TAKEN messages."""
+    with house() as (ledger, raw):
+        names = [f"a{number}" for number in range(case.accounts)]
+        limits = [AccountLimits(name, rate=10_000, burst=1_000_000) for name in names]
+        directory = json.dumps({"accounts": [{"name": name} for name in names], "routes": []})
+        ledger.run(configure(LIMITS, directory, Wake("wakes", b"envelope"), limits))
+        fill(ledger, case, names)
+        before = spent(raw)
+        for number in range(1, CLAIMS + 1):
+            request = work.ClaimRequest("bench", number, TAKEN, TAKEN, 90, 2, 5, may_sign_off=False)
+            claimed = ledger.run(work.claim(LIMITS, request))
+            if len(claimed.claims) != TAKEN:
+                raise SystemExit(f"claim {number} of {case} took {len(claimed.claims)}")
+        return (spent(raw) - before) / CLAIMS
+
+
+@contextmanager
+def house() -> Iterator[tuple[Ledger, "redis.Redis[bytes]"]]:
+    """An empty ledger on a server of its own, in memory."""
+    with (
+        tempfile.TemporaryDirectory(prefix="sl") as folder,
+        EmbeddedServer(Path(folder), "memory") as server,
+        closing(Ledger(server.url, timeout=60)) as ledger,
+        closing(redis.Redis.from_url(server.url)) as raw,
+    ):
+        yield ledger, raw
+
+
+def fill(ledger: Ledger, case: Case, names: list[str]) -> None:
+    """Accept what shall wait."""
+    batch: list[Draft] = []
+    for number in range(case.waiting):
+        campaign = f"c{number % case.campaigns}" if case.campaigns > 1 else "c"
+        batch.append(draft(names[number % len(names)], campaign))
+        if len(batch) == BATCH or number == case.waiting - 1:
+            ledger.run(verbs.accept(LIMITS, batch))
+            batch = []
+
+
+def draft(account: str, campaign: str) -> Draft:
+    """One message of a campaign."""
+    return Draft(
+        id=ids.new_id(),
+        to=TO,
+        text=TEXT,
+        sender=SENDER,
+        account=None,
+        route=(account,),
+        lane=Lane.BULK,
+        segments=1,
+        not_before_ms=0,
+        valid_for_ms=3_600_000,
+        campaign=campaign,
+    )
+
+
+def spent(raw: "redis.Redis[bytes]") -> float:
+    """Return the microseconds of CPU that the server's main thread has used."""
+    found = raw.info("cpu")
+    return 1_000_000 * (found["used_cpu_user_main_thread"] + found["used_cpu_sys_main_thread"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,14 @@
+-- An account that was asked to slow down: its rate is halved, and climbs back in a straight line (additive increase,
+-- multiplicative decrease). `eased` is the fraction of its rate at the instant `eased_at` (us), the end of its pause.
+
+local CLIMB_US = 45000000 -- from nothing to the whole rate
+local LEAST_FRACTION = 0.02
+local LONGEST_PAUSE = 3600000 -- ms: adapters pause for an hour at most
+
+-- The fraction of its rate that is in force now.
+local function fraction(eased, eased_at)
+  if not eased or eased_at > NOW_US + LONGEST_PAUSE * 1000 then
+    return 1 -- nobody asked, or the clock stepped back
+  end
+  return math.min(1, eased + math.max(0, NOW_US - eased_at) / CLIMB_US)
+end

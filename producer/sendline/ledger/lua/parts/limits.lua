@@ -1,0 +1,168 @@
+-- What an account may send, and when. A limiter is an account, or one sender of an account; it counts units: messages or
+-- segments. GCRA, in integer microseconds: `tat` is the instant at which everything that went would have gone at the
+-- rate's pace. `cost` units may go at an instant where tat is at most (burst - cost) intervals ahead of it; a message that
+-- is larger than the burst goes as if it were as large, and leaves a debt.
+-- A claim is dated by the token that it takes. Tokens that came while work was waiting are kept for GRACE, so that a
+-- claim that comes late costs nothing of the rate, and the limit holds exactly at the instants of claims.
+
+local GRACE = 20000 -- us
+local LARGEST = 40 -- units of one message, at most: how far a debt may go
+local DAY = 86400000 -- ms
+local USE_OVER = 10 -- seconds over which the rate in use is averaged
+local READ = {
+  'interval', 'burst', 'in_flight', 'cap', 'unit', 'sender', 's_interval', 's_burst', 's_cap', 'days', 'tat', 'flying',
+  'paused_until', 'stopped', 'broken', 'halted', 'eased', 'eased_at', 'owed1', 'owed2', 'used', 'day', 'use', 'use_at',
+}
+
+local accounts = {}
+
+-- The day (ms) in which now is: from one midnight to the next, by the published calendar.
+local function day_of(days)
+  local first = days and days[1] or 0
+  if days and NOW >= first then
+    for place = 2, #days do
+      if NOW < days[place] then
+        return days[place - 1], days[place]
+      end
+    end
+    first = days[#days]
+  end
+  local start = first + math.floor((NOW - first) / DAY) * DAY
+  return start, start + DAY
+end
+
+-- Begins a new day's count. Where the clock stepped back into an earlier day, the count goes on.
+local function roll(l, days)
+  local start, stop = day_of(days)
+  if start > l.day then
+    l.used = 0
+  end
+  l.day, l.day_ends = start, stop
+end
+
+-- The clock stepped back, or the limits changed: more can't have been spent than the burst, and a debt.
+local function clamp(l, now_us)
+  if l.tat > now_us + (l.burst + l.debt) * l.interval then
+    l.tat, l.spent = now_us + l.burst * l.interval, true
+  end
+end
+
+local function account_of(name)
+  local a = accounts[name]
+  if a ~= nil then
+    return a
+  end
+  local h = redis.call('HMGET', K.account .. name, unpack(READ))
+  local f = {}
+  for place, field in ipairs(READ) do
+    f[field] = h[place]
+  end
+  if not f.interval then
+    accounts[name] = false
+    return false
+  end
+  a = {
+    name = name, interval = tonumber(f.interval), burst = tonumber(f.burst), tat = tonumber(f.tat or 0),
+    in_flight = tonumber(f.in_flight or 0), flying = tonumber(f.flying or 0), cap = tonumber(f.cap or 0),
+    segments = f.unit == 'segments', debt = f.unit == 'segments' and LARGEST or 1, sender = f.sender or '',
+    s_interval = tonumber(f.s_interval or 0), s_burst = tonumber(f.s_burst or 0), s_cap = tonumber(f.s_cap or 0),
+    days = f.days and cjson.decode(f.days), used = tonumber(f.used or 0), day = tonumber(f.day or 0),
+    paused_until = tonumber(f.paused_until or 0), stopped = f.stopped, broken = f.broken, halted = f.halted,
+    owed = {tonumber(f.owed1 or 0), tonumber(f.owed2 or 0)}, use = tonumber(f.use or 0),
+    use_at = tonumber(f.use_at or 0), units = 0,
+  }
+  if a.paused_until > NOW + LONGEST_PAUSE then
+    a.paused_until = 0 -- the clock stepped back
+  end
+  if f.eased then
+    local part = fraction(tonumber(f.eased), tonumber(f.eased_at))
+    a.interval = math.ceil(a.interval / part)
+    if part >= 1 then
+      redis.call('HDEL', K.account .. name, 'eased', 'eased_at', 'throttled_after')
+      note_change(name, 'full_rate', '')
+    end
+  end
+  clamp(a, NOW_US)
+  if a.paused_until > 0 then -- a pause leaves nothing saved up: behind it the first message goes alone
+    a.tat = math.max(a.tat, a.paused_until * 1000 + (a.burst - 1) * a.interval)
+  end
+  if a.cap > 0 then
+    roll(a, a.days)
+  end
+  accounts[name] = a
+  return a
+end
+
+-- The limiter of the number that a message goes from.
+local function number_of(a, sender)
+  local from = sender == '' and a.sender or sender
+  a.numbers = a.numbers or {}
+  local n = a.numbers[from]
+  if not n then
+    local key = K.number .. a.name .. ':' .. mark_of(from)
+    local h = redis.call('HMGET', key, 'tat', 'used', 'day')
+    n = {
+      key = key, interval = a.s_interval, burst = a.s_burst, cap = a.s_cap, debt = a.debt, tat = tonumber(h[1] or 0),
+      used = tonumber(h[2] or 0), day = tonumber(h[3] or 0),
+    }
+    clamp(n, NOW_US)
+    if n.cap > 0 then
+      roll(n, a.days)
+    end
+    a.numbers[from] = n
+  end
+  return n
+end
+
+-- The instant (us) from which `cost` units may go.
+local function instant_of(l, cost)
+  return l.tat - (l.burst - math.min(cost, l.burst)) * l.interval
+end
+
+-- Whether the day's cap leaves room; where it doesn't for a large message, the day is over for the others, too.
+local function fits_day(l, cost)
+  if l.cap == 0 or l.used == 0 or l.used + cost <= l.cap then
+    return true
+  end
+  l.used, l.spent = math.max(l.used, l.cap), true
+  return false
+end
+
+-- How many messages of one unit may go now, if tokens from the instant `base` on count.
+local function tokens(l, base)
+  local free = l.interval > 0 and math.floor((NOW_US + l.burst * l.interval - math.max(l.tat, base)) / l.interval)
+    or math.huge
+  if l.cap > 0 then
+    free = math.min(free, l.cap - l.used)
+  end
+  return free
+end
+
+local function spend(l, at, cost)
+  l.tat = math.max(l.tat, at) + cost * l.interval
+  l.used = l.used + cost
+  l.spent = true
+end
+
+local function decimal(number)
+  return string.format('%.0f', number)
+end
+
+-- Writes back what was spent.
+local function write_limits()
+  for name, a in pairs(accounts) do
+    if a and a.spent then
+      local since = math.max(NOW_US - a.use_at, 0) / 1000000
+      local use = a.use * math.exp(-since / USE_OVER) + a.units / USE_OVER
+      redis.call('HSET', K.account .. name, 'tat', decimal(a.tat), 'used', a.used, 'day', decimal(a.day),
+        'owed1', string.format('%.4f', a.owed[1]), 'owed2', string.format('%.4f', a.owed[2]),
+        'use', string.format('%.4f', use), 'use_at', decimal(NOW_US))
+    end
+    for _, n in pairs(a and a.numbers or {}) do
+      if n.spent then
+        redis.call('HSET', n.key, 'tat', decimal(n.tat), 'used', n.used, 'day', decimal(n.day))
+        redis.call('PEXPIRE', n.key, math.max(2 * DAY, math.ceil((n.tat - NOW_US) / 1000) + DAY))
+      end
+    end
+  end
+end

@@ -1,0 +1,58 @@
+-- The rows of a line, as claims go through them.
+
+local UNHELD_A_VISIT = 64
+
+-- The row whose turn it is, its turn, and whether it is the only one.
+local function next_row(line)
+  local first = redis.call('ZRANGE', K.rows .. line, 0, 1, 'WITHSCORES')
+  return first[1], tonumber(first[2]), not first[3]
+end
+
+local function weight_of(row)
+  local campaign = row:match('^[^@]+')
+  return campaign and tonumber(redis.call('HGET', K.weights, campaign) or 1) or 1
+end
+
+local function set_turn(line, row, turn)
+  redis.call('ZADD', K.rows .. line, turn, row)
+end
+
+-- Nothing stands in the row any more. Turns that have passed need not be remembered.
+local function leave(line, row, turn)
+  redis.call('ZREM', K.rows .. line, row)
+  redis.call('ZREM', K.held .. line, row)
+  local first = redis.call('ZRANGE', K.rows .. line, 0, 0, 'WITHSCORES')
+  if first[2] then
+    redis.call('ZADD', K.resting .. line, turn, row)
+    redis.call('ZREMRANGEBYSCORE', K.resting .. line, '-inf', first[2])
+  end
+end
+
+-- The row may not go before `at` (us).
+local function hold_row(line, row, turn, at)
+  redis.call('ZREM', K.rows .. line, row)
+  redis.call('ZADD', K.resting .. line, turn, row)
+  redis.call('ZADD', K.held .. line, at, row)
+end
+
+-- Rows whose instant has come take turns again.
+local function unhold(v)
+  for _, row in ipairs(redis.call('ZRANGEBYSCORE', K.held .. v.line, '-inf', NOW_US, 'LIMIT', 0, UNHELD_A_VISIT)) do
+    redis.call('ZREM', K.held .. v.line, row)
+    join(v.lane, v.route, row)
+  end
+end
+
+-- Sets when the line is looked at next: at `again` if a row takes turns, else when the first held one may go.
+local function look_again(v, again)
+  if redis.call('EXISTS', K.rows .. v.line) == 0 then
+    local first = redis.call('ZRANGE', K.held .. v.line, 0, 0, 'WITHSCORES')
+    if not first[2] then
+      redis.call('DEL', K.resting .. v.line)
+      redis.call('ZREM', K.ready .. v.lane, v.route)
+      return
+    end
+    again = math.max(again, tonumber(first[2]))
+  end
+  redis.call('ZADD', K.ready .. v.lane, again, v.route)
+end

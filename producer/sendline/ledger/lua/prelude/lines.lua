@@ -1,0 +1,78 @@
+-- Lines and their rows. A line is `lane code:route`. Its messages stand in rows, each first in first out: one for each
+-- campaign in the lane `bulk`, and one for each sender where an account of the route limits what goes from one sender.
+-- Rows take turns (start-time fair queueing): the row with the least turn goes first, and what goes from it, divided by
+-- its weight, is added to its turn. One that comes back goes on with its turn, or with the least one of those that wait.
+
+local BULK = LANES - 1
+local SENDER_MARK = 12 -- characters
+
+local function is_split(route)
+  for name in route:gmatch('[^,]+') do
+    if SPLIT:find(',' .. name .. ',', 1, true) then
+      return true
+    end
+  end
+  return false
+end
+
+-- What stands for a sender in keys, which people see.
+local function mark_of(sender)
+  return redis.sha1hex(sender):sub(1, SENDER_MARK)
+end
+
+local function row_of(r)
+  local route = r[F.route]
+  if route == '' then
+    return ''
+  end
+  local row = r[F.lane] == BULK and r[F.campaign] or ''
+  if SPLIT and is_split(route) then
+    row = row .. '@' .. (r[F.sender] == '' and '' or mark_of(r[F.sender]))
+  end
+  return row
+end
+
+local function row_key(line, row)
+  return K.line .. line .. (row == '' and '' or ':' .. row)
+end
+
+-- A row that something stands in, again or for the first time, takes turns.
+local function join(lane, route, row)
+  local line = lane .. ':' .. route
+  local turn = tonumber(redis.call('ZSCORE', K.resting .. line, row) or 0)
+  local first = redis.call('ZRANGE', K.rows .. line, 0, 0, 'WITHSCORES')
+  if not first[2] then -- the others are held: their turns are kept where they rest
+    first = redis.call('ZRANGE', K.resting .. line, 0, 0, 'WITHSCORES')
+  end
+  redis.call('ZADD', K.rows .. line, 'NX', math.max(turn, tonumber(first[2] or 0)), row)
+  redis.call('ZADD', K.ready .. lane, 'LT', NOW_US, route)
+end
+
+-- Puts an id into its row.
+local function stand(id, r, at_head)
+  local lane, route, row = r[F.lane], r[F.route], row_of(r)
+  local length = redis.call(at_head and 'LPUSH' or 'RPUSH', row_key(lane .. ':' .. route, row), id)
+  if route ~= '' then
+    lines[route] = true
+    if length == 1 then
+      join(lane, route, row)
+    end
+  end
+end
+
+-- Its row, and the one in which it may stand instead until the next claim: the one from before accounts of its route
+-- began to limit what goes from one sender, or ceased to.
+local function places_of(r)
+  local line, row = r[F.lane] .. ':' .. r[F.route], row_of(r)
+  local unsplit = row:match('^([^@]*)@')
+  local other = unsplit or row .. '@' .. (r[F.sender] == '' and '' or mark_of(r[F.sender]))
+  return row_key(line, row), row_key(line, r[F.route] == '' and row or other)
+end
+
+-- Takes an id out of its row. Where that leaves the row empty, the next claim finds out.
+local function step_out(id, r)
+  local own, other = places_of(r)
+  if redis.call('LREM', own, 1, id) == 0 and other ~= own then
+    redis.call('LREM', other, 1, id)
+  end
+end

@@ -1,0 +1,1 @@
+"""What `sendline check` looks at: settings, providers, workers, limits, and the server."""

@@ -1,0 +1,150 @@
+"""`sendline accounts set`: other limits of an account, in force at once and until they are taken back."""
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from sendline.ledger import verbs
+from sendline.ledger.account_state import account_state
+from sendline.ledger.accounts import LIMITS, adjust
+from sendline.ledger.limits import Limits
+from sendline.settings import AccountSettings
+from sendline_worker.answers.limits import adjusted, limits_of, number
+from sendline_worker.cli import opening
+from sendline_worker.cli.apps import Config, Json
+from sendline_worker.cli.failures import Failure
+from sendline_worker.cli.printing import print_json, print_line
+
+if TYPE_CHECKING:
+    from sendline.ledger.account_state import AccountState
+    from sendline.ledger.connection import Ledger
+    from sendline.settings import Settings
+
+CONFIGURED: Final = "configured"
+"""The word that takes an adjustment back."""
+NONE: Final = ("0", "none")
+"""The words that lift a limit."""
+LIFTED: Final = frozenset(LIMITS) - {"rate", "burst", "sender_burst"}
+"""Limits that an account can do without."""
+
+
+def _option(text: str) -> Any:
+    return typer.Option(metavar="N", help=text)
+
+
+def set_limits(
+    *,
+    account: Annotated[str, typer.Argument(metavar="NAME", help="The account.")],
+    rate: Annotated[str | None, _option("Messages (or segments) a second.")] = None,
+    burst: Annotated[str | None, _option("What may go at once after a pause.")] = None,
+    in_flight: Annotated[str | None, _option("Calls at the same time; 0: no bound.")] = None,
+    daily_cap: Annotated[str | None, _option("What it sends in a day; 0: no bound.")] = None,
+    sender_rate: Annotated[str | None, _option("A second from each sender; 0: no bound.")] = None,
+    sender_burst: Annotated[str | None, _option("At once from each sender.")] = None,
+    sender_daily_cap: Annotated[str | None, _option("In a day from each sender; 0: no bound.")] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Take all adjustments back.")] = False,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Let other limits be in force than the configured ones: at once, in all workers, also after a restart.
+
+    Each option takes a number, or the word `configured`, which takes its adjustment back.
+
+    \b
+    Examples:
+      sendline accounts set main --rate 10
+      sendline accounts set main --daily-cap 5000 --sender-rate 1
+      sendline accounts set main --rate configured
+      sendline accounts set main --reset
+    """  # noqa: D301 - the parser's mark for what it must not wrap
+    given = (rate, burst, in_flight, daily_cap, sender_rate, sender_burst, sender_daily_cap)
+    asked = {limit: text for limit, text in zip(LIMITS, given, strict=True) if text is not None}
+    if not asked and not reset:
+        raise Failure(
+            "limit", "missing; give --rate, --burst, ... or --reset, see `sendline accounts set --help`"
+        )
+    if asked and reset:
+        raise Failure("--reset", "takes all adjustments back; leave out the others")
+    changes = {limit: read_limit(limit, text) for limit, text in asked.items()}
+    settings = opening.load(config)
+    with opening.ledger(settings) as ledger:
+        state = ledger.run(account_state(account))
+        if reset:
+            changes = dict.fromkeys(adjusted(state))
+        _check_sender_burst(state, changes)
+        if not ledger.run(adjust(Limits.of(settings), account, changes)):
+            raise unknown(ledger, settings, account)
+        state = ledger.run(account_state(account))
+    if json:
+        print_json({"account": account, "limits": limits_of(state), "adjusted": adjusted(state)})
+        return
+    print_line("ok", f"account {account}:", _told(state))
+
+
+def read_limit(limit: str, text: str) -> float | None:
+    """Return the limit that `text` means, 0 where it lifts it; None: the configured one. Raises Failure."""
+    word = text.strip().lower()
+    option = f"--{limit.replace('_', '-')}"
+    if word == CONFIGURED:
+        return None
+    if word in NONE and limit in LIFTED:
+        return 0
+    whole = not limit.endswith("rate")
+    least, most = _bounds(limit)
+    low = "more than 0" if least is None else f"at least {least:g}"
+    lifts = ", 0 for no bound" if limit in LIFTED else ""
+    wanted = (
+        f"a {'whole ' if whole else ''}number, {low} and at most {most:g}{lifts}, or the word {CONFIGURED}"
+    )
+    try:
+        found = int(word) if whole else float(word)
+    except ValueError:
+        raise Failure(option, f"{text!r} is not {wanted}") from None
+    if not math.isfinite(found) or found > most or found < (least or 0) or found == 0:
+        raise Failure(option, f"{text!r} is not {wanted}")
+    return found
+
+
+def check_account(ledger: "Ledger", settings: "Settings", account: str) -> None:
+    """Refuse an account that nobody knows: it is a slip."""
+    if account not in ledger.run(verbs.directory()).accounts and account not in settings.accounts:
+        raise unknown(ledger, settings, account)
+
+
+def unknown(ledger: "Ledger", settings: "Settings", account: str) -> Failure:
+    """Return what is wrong with an account that no worker has published."""
+    known = ledger.run(verbs.directory()).accounts
+    if account in settings.accounts:
+        return Failure("account", f"{account!r} was not published by a worker yet; start `sendline worker`")
+    return Failure("account", f"{account!r} is not known; known: {', '.join(known) or 'none'}")
+
+
+def _bounds(limit: str) -> tuple[float | None, float]:
+    """Return the least and the most that the configuration allows; None: anything above 0."""
+    least, most = None, math.inf
+    for bound in AccountSettings.model_fields[limit].metadata:
+        least = getattr(bound, "ge", least)
+        most = getattr(bound, "le", most)
+    return least, most
+
+
+def _check_sender_burst(state: "AccountState", changes: dict[str, float | None]) -> None:
+    """Refuse a burst of senders whose rate has no bound, as the configuration does."""
+    if not changes.get("sender_burst"):
+        return
+    rate = changes.get("sender_rate", limits_of(state)["sender_rate"])
+    if "sender_rate" in changes and rate is None:
+        rate = state.configured.get("s_interval", 0)
+    if not rate:
+        raise Failure("--sender-burst", "has no meaning without a rate for senders; give --sender-rate, too")
+
+
+def _told(state: "AccountState") -> str:
+    changed = adjusted(state)
+    if not changed:
+        return "all of its limits are those that are configured"
+    return "; ".join(
+        f"{limit} {number(values['in_force'])}, configured {number(values['configured'])}"
+        for limit, values in changed.items()
+    )

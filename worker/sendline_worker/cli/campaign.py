@@ -1,0 +1,80 @@
+"""`sendline campaign`: what campaigns get of the accounts that carry them."""
+
+import math
+import re
+from typing import Annotated, Final
+
+import typer
+
+from sendline.contract.draft import MAX_CAMPAIGN
+from sendline.ledger.lines import read_rows, weigh
+from sendline_worker.answers.spelling import counted
+from sendline_worker.cli import opening
+from sendline_worker.cli.apps import Config, Json, make_app
+from sendline_worker.cli.failures import Failure
+from sendline_worker.cli.printing import print_json, print_line
+
+app = make_app(no_args_is_help=True)
+
+LEAST: Final = 0.01
+MOST: Final = 1000.0
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+@app.callback()
+def campaign() -> None:
+    """Say what campaigns get of the accounts that carry them.
+
+    Messages belong to a campaign where `send` was given its name. In the lane `bulk`, campaigns take turns.
+
+    \b
+    Examples:
+      sendline campaign weigh black-friday 3
+    """  # noqa: D301 - the parser's mark for what it must not wrap
+
+
+@app.command(name="weigh")
+def set_weight(
+    *,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The campaign.")],
+    weight: Annotated[str, typer.Argument(metavar="WEIGHT", help="From 0.01 to 1000; 1 without it.")],
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Set the weight by which a campaign takes turns: one with weight 2 sends twice as much as one with 1.
+
+    It counts at once, and also for what is accepted later.
+
+    \b
+    Examples:
+      sendline campaign weigh black-friday 3
+      sendline campaign weigh black-friday 1
+    """  # noqa: D301 - the parser's mark for what it must not wrap
+    number = _weight(weight)
+    checked = _name(name)
+    with opening.ledger(opening.load(config)) as ledger:
+        ledger.run(weigh(checked, number))
+        waiting = sum(row.length for row in read_rows(ledger) if row.campaign == checked)
+    if json:
+        print_json({"campaign": checked, "weight": number, "waiting": waiting})
+        return
+    line = f"campaign {checked} takes turns with weight {number:g}; {counted(waiting, 'message')} of it wait"
+    print_line("ok", line + ("s" if waiting == 1 else ""))
+
+
+def _weight(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not LEAST <= number <= MOST:
+        raise Failure("weight", f"{text!r} is not a number from {LEAST:g} to {MOST:g}")
+    return number
+
+
+def _name(text: str) -> str:
+    if len(text) > MAX_CAMPAIGN or _NAME.fullmatch(text) is None:
+        raise Failure(
+            "name", f"{text!r} is no campaign's name: 1 to {MAX_CAMPAIGN} letters, digits, . _ and -"
+        )
+    return text
