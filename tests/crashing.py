@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from sendline_worker import wire
 from waiting import poll
 
 if TYPE_CHECKING:
@@ -50,17 +51,12 @@ def _verb(name: str, result: Callable[[Any], bool] = lambda _: True) -> Passage:
     return lambda given, got: getattr(given["call"].target, "name", "") == name and result(got)
 
 
-def _sends(extensions: Callable[[dict[str, Any]], Any]) -> Passage:
+def _sends(_arguments: dict[str, Any], _result: Any) -> bool:
     """Requests that send a message, not those that ask about one: only they must begin in time."""
-    return lambda given, _: extensions(given).get("begin_by", math.inf) < math.inf
-
-
-def _traced(traces: Any) -> Any:
-    return traces[0]._trace_config_ctx.trace_request_ctx
+    return wire._begin_by.get() < math.inf
 
 
 LEDGER, ASYNC_LEDGER = "sendline.ledger.connection:Ledger.run", "sendline.ledger.connection:AsyncLedger.run"
-BEGINS = _sends(lambda given: given["context"].trace_request_ctx)
 DISPATCH = "sendline_worker.dispatch"
 
 STEPS: dict[str, Step] = {
@@ -77,25 +73,25 @@ STEPS: dict[str, Step] = {
         "child",
         "sendline_worker.wire:_Connector.connect",
         "before",
-        _sends(lambda given: _traced(given["traces"])),
+        _sends,
         in_hand=True,
     ),
-    "call, connected": Step("child", "sendline_worker.wire:_begin", "before", BEGINS, in_hand=True),
+    "call, connected": Step("child", "sendline_worker.wire:_begin", "before", _sends, in_hand=True),
     "call, before its first byte": Step(
-        "child", "sendline_worker.wire:_begin", "after", BEGINS, in_hand=True
+        "child", "sendline_worker.wire:_begin", "after", _sends, in_hand=True
     ),
     "call, written": Step(
         "child",
         "aiohttp:ClientResponse.start",
         "before",
-        _sends(lambda given: _traced(given["self"]._traces)),
+        _sends,
         in_hand=True,
     ),
     "call, answered": Step(
         "child",
         "sendline_worker.wire:Wire.call",
         "after",
-        _sends(lambda given: given["request"].extensions),
+        _sends,
         in_hand=True,
     ),
     "outcome, handed to the settler": Step("child", f"{DISPATCH}.settler:Settler.put", "after", in_hand=True),

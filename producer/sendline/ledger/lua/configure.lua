@@ -18,6 +18,7 @@ if before then
     redis.call('HDEL', K.account .. account.name, 'interval')
   end
 end
+local names = {}
 for place = 5, #ARGV do
   local name, limits, others = unpack(cmsgpack.unpack(ARGV[place]))
   local key = K.account .. name
@@ -29,8 +30,9 @@ for place = 5, #ARGV do
   if redis.call('HEXISTS', key, 'stopped') == 1 then
     redis.call('HDEL', key, 'paused_until') -- its configuration may be mended: it is tried at once
   end
-  release(name)
+  names[name] = true
 end
+release_all(names)
 redis.call('SET', K.directory, ARGV[2])
 redis.call('HSET', K.wake, 'queue', ARGV[3], 'envelope', ARGV[4])
 rouse()

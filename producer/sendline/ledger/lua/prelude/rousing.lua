@@ -44,18 +44,29 @@ local function rouse()
   end
 end
 
--- What waited for the account to work again may go now.
-local function release(name)
+local released = {}
+
+-- What waited for these accounts ({name = true}) may go now, as far as they are concerned: the next claim looks.
+local function release_all(names)
   for lane = 0, LANES - 1 do
     for _, route in ipairs(redis.call('ZRANGE', K.ready .. lane, 0, -1)) do
-      if (',' .. route .. ','):find(',' .. name .. ',', 1, true) then
-        redis.call('ZADD', K.ready .. lane, 'XX', 'LT', NOW_US, route)
-        local held = K.held .. lane .. ':' .. route -- limits of senders may be others now
-        for _, row in ipairs(redis.call('ZRANGE', held, 0, -1)) do
-          redis.call('ZADD', held, 'LT', NOW_US, row)
+      for name in route:gmatch('[^,]+') do
+        if names[name] then
+          redis.call('ZADD', K.ready .. lane, 'XX', 'LT', NOW_US, route)
+          local held = K.held .. lane .. ':' .. route -- limits of senders may be others now
+          for _, row in ipairs(redis.call('ZRANGE', held, 0, -1)) do
+            redis.call('ZADD', held, 'LT', NOW_US, row)
+          end
         end
       end
     end
   end
   rouse()
+end
+
+local function release(name)
+  if not released[name] then
+    released[name] = true
+    release_all({[name] = true})
+  end
 end
