@@ -25,6 +25,7 @@ CLOCK = "local us = redis.call('GET', 'test:now') return {us:sub(1, -7), us:sub(
 
 START = 1_700_000_000_000_000
 TO, SENDER = "+13115552367", "+13115552368"
+OTHER_SENDERS = tuple(f"+131155524{number:02d}" for number in range(20))
 WAKE = Wake("wakes", b"envelope")
 
 

@@ -12,12 +12,15 @@ GATHER = 5_000
 GRACE = 20_000
 """How far back a claim may be dated."""
 FULL_FOR = 20_000
+IN_FLIGHT_FOR = 1_000_000
+LONGEST_CLAIM_MS = 120_000
 CLIMB = 45_000_000
 LEAST_FRACTION = 0.02
 LONGEST_PAUSE_MS = 3_600_000
 LARGEST = 40
 """Segments of one message, at most."""
 DAY_MS = 86_400_000
+SHORTEST_DAY_MS = 72_000_000
 
 
 def day_of(now_ms, midnights):
@@ -41,21 +44,26 @@ class Bucket:
     """Units beyond the burst that one message may take."""
     tat: int = 0
     """When everything that went would have gone at the rate's pace."""
+    paced: int = 0
+    """The interval at which `tat` was kept; at another one as many units are missing as were then."""
     used: int = 0
     day_ms: int = 0
     day_ends_ms: int = 0
 
     def begin(self, now, midnights):
         """Start the day that `now` is in; return whether `tat` was more than can have been spent."""
-        if self.cap:
-            start, self.day_ends_ms = day_of(now // 1000, midnights)
-            if start > self.day_ms:
-                self.used = 0
+        start, self.day_ends_ms = day_of(now // 1000, midnights)
+        if start >= self.day_ms + SHORTEST_DAY_MS:
+            self.used, self.day_ms = 0, start
+        elif start < self.day_ms:
             self.day_ms = start
+        changed = self.paced not in {0, self.interval} and self.tat > now
+        if changed:
+            self.tat = now + math.ceil((self.tat - now) * self.interval / self.paced)
         if self.tat > now + (self.burst + self.debt) * self.interval:
             self.tat = now + self.burst * self.interval
             return True
-        return False
+        return changed
 
     def instant(self, cost):
         """Return the instant from which `cost` units may go, by the rate."""
@@ -125,6 +133,8 @@ class Account:
     newest_token: int = 0
     ready: int | None = None
     """The instant at which its line is looked at next."""
+    full: bool = False
+    """Whether the last claim left no call free: the next one that ends tells its line."""
     closed: bool = False
     """Whether the last claim found its day used up."""
 
@@ -149,10 +159,16 @@ class Account:
         if not self._row(message.sender):
             self._rouse(now)
         self.waiting.insert(0, replace(message, latest_ms=now // 1000))
-        self.flying -= 1
+        self._refund(now, self.bucket, self.limits.daily_cap, message.cost)
+        if message.sender in self.senders:
+            self._refund(now, self.senders[message.sender], self.limits.sender_daily_cap, message.cost)
+        self.settle(now)
 
-    def settle(self):
+    def settle(self, now):
         self.flying -= 1
+        if self.full:
+            self.full = False
+            self._release(now)
 
     def throttle(self, now, token, pause_ms):
         self.paused_until_ms = max(self.paused_until_ms, now // 1000 + pause_ms)
@@ -162,17 +178,26 @@ class Account:
         self.eased_at = self.paused_until_ms * 1000
 
     def adjust(self, now, **changes):
+        before = dict(self.adjusted)
         for limit, value in changes.items():
             if value is None:
                 self.adjusted.pop(limit, None)
             else:
                 self.adjusted[limit] = value
-        self._release(now)
+        if self.adjusted != before:
+            self._release(now)
 
-    def step_back(self, now):
-        """A tick has seen that the clock was set back."""
+    def tick(self, now):
+        """A tick ends what the rate has climbed back from."""
+        if self.fraction(now) >= 1:
+            self.eased, self.throttled_after = None, -1
+
+    def step_back(self, now, was):
+        """A tick has seen that the clock was set back: it was `was`."""
         if self.ready is not None:
             self.ready = now
+            left = self.paused_until_ms - was // 1000
+            self.paused_until_ms = min(self.paused_until_ms, now // 1000 + max(left, 0))
 
     # What may go
 
@@ -230,6 +255,7 @@ class Account:
         bucket = replace(
             self.bucket,
             interval=math.ceil(limits.interval / part),
+            paced=self.bucket.interval,
             burst=limits.most_at_once,
             cap=limits.daily_cap or 0,
             debt=LARGEST if self.segments else 1,
@@ -301,9 +327,10 @@ class Account:
         return False
 
     def _next(self, now, bucket):
-        if (self.limits.in_flight and self.flying >= self.limits.in_flight) or (
-            bucket.cap and bucket.used >= bucket.cap
-        ):
+        if self.limits.in_flight and self.flying >= self.limits.in_flight:
+            self.full = True
+            return now + IN_FLIGHT_FOR
+        if bucket.cap and bucket.used >= bucket.cap:
             return now + FULL_FOR
         at = bucket.instant(1)
         if at <= now:
@@ -312,6 +339,11 @@ class Account:
 
     def _row(self, sender):
         return [message for message in self.waiting if not self.splits or message.sender == sender]
+
+    def _refund(self, now, bucket, cap, units):
+        """What was not sent leaves the day's cap, unless another day may have begun since it was claimed."""
+        if cap and bucket.day_ms <= now // 1000 - LONGEST_CLAIM_MS and bucket.used >= units:
+            bucket.used -= units
 
     def _rouse(self, now):
         self.ready = now if self.ready is None else min(self.ready, now)

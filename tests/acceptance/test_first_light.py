@@ -10,6 +10,7 @@ import pytest
 
 from parts import audit_findings
 from sendline import AsyncProducer, Status
+from sendline.ledger.account_state import account_state
 from sendline.ledger.accounts import resume
 from sendline.ledger.connection import Ledger
 from sendline.ledger.limits import Limits
@@ -136,7 +137,8 @@ def test_the_rate_is_held_and_used(producer, simulator, stack):
 
     arrivals = sorted(entry.at for entry in simulator.whole_log() if entry.text == "At the rate")
 
-    burst = max(2, round(rate * 0.02))
+    with closing(Ledger(ledger_url(stack.settings))) as ledger:
+        burst = ledger.run(account_state("demo")).burst
     window = 1.0
     for start, at in enumerate(arrivals):
         inside = sum(1 for other in arrivals[start:] if other < at + window)

@@ -301,7 +301,8 @@ BAD = [
     ("accounts.main = 5", "accounts.main: must be a table"),
     ("[accounts.main]\nrate = 1", "accounts.main.provider: missing; set it"),
     ("[accounts.Main]\nprovider = 'p'", "accounts.Main: names are"),
-    (A + "rate = 0", "accounts.a.rate: must be greater than 0"),
+    (A + "rate = 0", "accounts.a.rate: must be greater than or equal to 0.00001"),
+    (A + "rate = 0.000009", "accounts.a.rate: must be greater than or equal to 0.00001"),
     (A + "rate = true", "accounts.a.rate: must not be true or false"),
     (A + "rate = nan", "accounts.a.rate: must be"),
     (A + "rate = 1e9", "accounts.a.rate: must be less"),
@@ -310,7 +311,8 @@ BAD = [
     (A + "daily_cap = 0", "accounts.a.daily_cap: must be greater than or equal to 1"),
     (A + "daily_cap = 10000001", "accounts.a.daily_cap: must be less than or equal to 10000000"),
     (A + "daily_cap = true", "accounts.a.daily_cap: must not be true or false"),
-    (A + "sender_rate = 0", "accounts.a.sender_rate: must be greater than 0"),
+    (A + "sender_rate = 0", "accounts.a.sender_rate: must be greater than or equal to 0.00001"),
+    (A + "sender_rate = 1e-20", "accounts.a.sender_rate: must be greater than or equal to 0.00001"),
     (A + "sender_rate = 10001", "accounts.a.sender_rate: must be less than or equal to 10000"),
     (A + "sender_rate = true", "accounts.a.sender_rate: must not be true or false"),
     (A + "sender_rate = 1\nsender_burst = 0", "accounts.a.sender_burst: must be"),
@@ -321,7 +323,7 @@ BAD = [
     ),
     (
         A + "sender_burst = 2\nsender_rate = 0",
-        "accounts.a.sender_rate: must be greater than 0 (in sendline.toml)",
+        "accounts.a.sender_rate: must be greater than or equal to 0.00001 (in sendline.toml)",
     ),
     (A + "sender_daily_cap = 0", "accounts.a.sender_daily_cap: must be"),
     (A + "sender_daily_cap = true", "accounts.a.sender_daily_cap: must not be true or false"),
@@ -362,6 +364,14 @@ BAD = [
     (
         "[accounts.a]\nprovider = 'p'\n[[routes]]\nto = '+1'\naccounts = ['b']",
         "routes[0].accounts: not one of",
+    ),
+    (
+        A + "[[routes]]\nto = '+1'\naccounts = ['a', 'b', 'a']",
+        "routes[0].accounts: a comes twice; leave one (in sendline.toml)",
+    ),
+    (
+        A + "[[routes]]\nto = '+1'\naccounts = ['S e', 'S e']",
+        "routes[0].accounts: a name comes twice; leave one",
     ),
     ("[[routes]]\nto = '1'\naccounts = ['b']", "routes[0].to: must be the beginning"),
     ("[[routes]]\nto = '+1'\naccounts = []", "routes[0].accounts: "),

@@ -2,11 +2,27 @@
 
 import pytest
 
+import limiter_model
 from ledger_world import account_limits
+from lua_numbers import lua_number
 from sendline import Status
-from sendline.ledger.account_state import account_state
-from sendline.ledger.accounts import adjust, changes_after, halt, newest_change, resume
+from sendline.ledger import account_state as state_module
+from sendline.ledger.account_state import AccountState, account_state
+from sendline.ledger.accounts import (
+    BOUNDS,
+    LIFTED,
+    LIMITS,
+    adjust,
+    changes_after,
+    halt,
+    newest_change,
+    reset,
+    resume,
+)
+from sendline.ledger.keys import KEYS
 from sendline.ledger.work import HEAD
+from sendline.settings import AccountSettings
+from sendline_worker.days import midnights
 
 EVER = 10**8
 
@@ -22,6 +38,12 @@ def said(world):
         return [(change.account, str(change.change)) for change in changes]
 
     return said
+
+
+@pytest.fixture
+def causes(world):
+    """Tell the causes of all changes of accounts."""
+    return lambda: [change.cause for change in world.ledger.run(changes_after(0))]
 
 
 def fill(world, number, route="main", **fields):
@@ -99,6 +121,74 @@ def test_a_rate_of_0_is_refused_and_breaks_nothing(world):
     assert len(world.claim().claims) == 2
 
 
+@pytest.mark.parametrize(
+    ("limit", "value"),
+    [
+        ("rate", 1e-20),
+        ("rate", 10_001),
+        ("rate", float("nan")),
+        ("rate", float("inf")),
+        ("rate", -1),
+        ("sender_rate", 1e-6),
+        ("burst", 0),
+        ("sender_burst", 0),
+        ("in_flight", -1),
+        ("daily_cap", 10_000_001),
+    ],
+)
+def test_a_limit_beyond_its_bounds_is_refused(world, said, limit, value):
+    world.configure("main")
+    with pytest.raises(ValueError, match=f"{limit}: must be at least"):
+        adjust(world.limits, "main", {limit: value})
+    assert said() == []
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_the_bounds_are_those_of_the_configuration_and_are_taken(world, limit):
+    metadata = AccountSettings.model_fields[limit].metadata
+    [least], [most] = ([getattr(m, kind) for m in metadata if hasattr(m, kind)] for kind in ("ge", "le"))
+    assert BOUNDS[limit] == (least, most)
+    world.configure("main")
+    fill(world, 5)
+    for value in (least, most, *([0] if limit in LIFTED else [])):
+        assert world.ledger.run(adjust(world.limits, "main", {limit: value}))
+        went = len(world.claim(1).claims)
+        world.clock.advance(1)
+        assert went + len(world.claim(1).claims) > 0
+
+
+def test_all_adjustments_are_taken_back_at_once(world, said, causes):
+    world.configure("main", rate=10)
+    world.ledger.run(adjust(world.limits, "main", {"rate": 100, "in_flight": 2, "sender_daily_cap": 3}))
+    assert world.ledger.run(reset(world.limits, "main"))
+    assert (state(world).rate, state(world).in_flight, state(world).s_cap) == (10, 0, 0)
+    assert state(world).adjusted == {}
+    assert said() == [("main", "adjusted")] * 2
+    assert causes()[1] == "in_flight as configured, rate as configured, sender_daily_cap as configured"
+    assert not world.ledger.run(reset(world.limits, "gone"))
+
+
+def test_where_nothing_is_other_than_before_nothing_is_told(world, said):
+    world.configure("main", rate=10)
+    assert world.ledger.run(reset(world.limits, "main"))
+    assert world.ledger.run(adjust(world.limits, "main", {}))
+    assert world.ledger.run(adjust(world.limits, "main", {"rate": None}))
+    assert said() == []
+    for _ in range(2):
+        assert world.ledger.run(adjust(world.limits, "main", {"rate": 3, "burst": None}))
+    assert said() == [("main", "adjusted")]
+
+
+def test_an_adjustment_tells_what_is_in_force_and_what_is_configured(world, causes):
+    world.configure("main", rate=20, daily_cap=500)
+    world.ledger.run(adjust(world.limits, "main", {"rate": 7.3, "daily_cap": 0, "in_flight": 4}))
+    world.ledger.run(adjust(world.limits, "main", {"rate": None, "sender_rate": 0.5}))
+    assert causes() == [
+        "daily_cap none (configured 500), in_flight 4 (configured none), rate 7.3 (configured 20)",
+        "rate as configured, sender_rate 0.5 (configured none)",
+    ]
+
+
 def test_a_slower_rate_does_not_owe_for_the_faster_one(world):
     world.configure("main", rate=1000, burst=100)
     fill(world, 120)
@@ -128,7 +218,7 @@ def test_a_paused_account_sends_nothing_until_it_is_resumed(world, said):
     assert state(world).halted == "maintenance"
     assert world.ledger.run(resume(world.limits, "main"))
     assert len(world.claim().claims) == 3
-    assert said() == [("main", "halted"), ("main", "resumed")]
+    assert said() == [("main", "paused"), ("main", "resumed")]
 
 
 def test_pausing_twice_and_resuming_twice_are_each_told_once(world, said):
@@ -137,8 +227,66 @@ def test_pausing_twice_and_resuming_twice_are_each_told_once(world, said):
         world.ledger.run(halt(world.limits, "main", "maintenance"))
     for _ in range(2):
         world.ledger.run(resume(world.limits, "main"))
-    assert said() == [("main", "halted"), ("main", "resumed")]
+    assert said() == [("main", "paused"), ("main", "resumed")]
     assert world.ledger.run(newest_change()) == 2
+
+
+def test_pausing_for_another_reason_is_told(world, said, causes):
+    world.configure("main")
+    for reason in ("maintenance", "an outage", "an outage", ""):
+        world.ledger.run(halt(world.limits, "main", reason))
+    assert said() == [("main", "paused")] * 2
+    assert causes() == ["maintenance", "an outage"]
+    assert state(world).halted == "an outage", "no reason is none other"
+
+
+def test_taking_back_a_pause_leaves_what_the_provider_asked_for(world):
+    world.configure("main")
+    fill(world, 20)
+    throttle(world, world.claim_one(), pause=60)
+    world.ledger.run(halt(world.limits, "main", "maintenance"))
+    world.ledger.run(resume(world.limits, "main"))
+    assert world.claim().claims == ()
+    world.ledger.run(resume(world.limits, "main"))
+    world.clock.advance(0.1)
+    assert len(world.claim().claims) >= 1
+
+
+@pytest.mark.parametrize("held", ["throttle", "stop", "break_open", "climb", "nothing"])
+def test_resuming_is_told_wherever_something_held_the_account_up(world, said, held):
+    world.configure("main")
+    fill(world, 20)
+    if held == "break_open":
+        break_open(world)
+    elif held == "stop":
+        stop(world, world.claim_one())
+    elif held != "nothing":
+        throttle(world, world.claim_one())
+    if held == "climb":
+        world.clock.advance(3)
+    said()
+    world.ledger.run(resume(world.limits, "main"))
+    assert said() == ([] if held == "nothing" else [("main", "resumed")])
+
+
+def test_resuming_what_is_not_held_up_any_more_is_not_told(world, said):
+    world.configure("main")
+    fill(world, 3)
+    throttle(world, world.claim_one())
+    world.clock.advance(60)
+    said()
+    world.ledger.run(resume(world.limits, "main"))
+    assert said() == []
+
+
+def test_resuming_sends_no_second_message_while_one_tries_the_account(world):
+    world.configure("main")
+    fill(world, 5)
+    stop(world, world.claim_one())
+    world.clock.advance(60)
+    assert len(world.claim().claims) == 1
+    world.ledger.run(resume(world.limits, "main"))
+    assert world.claim().claims == ()
 
 
 def test_verbs_about_an_unknown_account_change_nothing(world, said):
@@ -369,6 +517,121 @@ def test_the_whole_rate_is_back_within_45_s_and_told(world, said, pauses):
     assert said() == [("main", "full_rate")]
 
 
+def test_the_whole_rate_is_told_though_nothing_is_claimed_any_more(world, said):
+    world.configure("main", "spare", rate=100)
+    fill(world, 1)
+    claim = world.claim_one()
+    throttle(world, claim, pause=1)
+    world.settle(world_after(world, 1), Status.SENT)
+    said()
+    world.clock.advance(22.4)
+    world.tick()
+    assert said() == []
+    world.clock.advance(0.1)
+    world.tick()
+    world.tick()
+    assert said() == [("main", "full_rate")]
+    assert state(world).eased is None
+    assert not world.raw.exists(KEYS["eased"])
+
+
+def test_another_pause_puts_the_whole_rate_off(world, said):
+    world.configure("main")
+    fill(world, 5)
+    throttle(world, world.claim_one(), pause=1)
+    world.clock.advance(10)
+    throttle(world, world.claim_one(), pause=1)
+    said()
+    world.clock.advance(20)
+    world.tick()
+    assert said() == []
+    world.clock.advance(20)
+    world.tick()
+    assert said() == [("main", "full_rate")]
+
+
+def test_the_tick_tells_nothing_of_an_account_that_went_on_at_its_whole_rate_before(world, said):
+    world.configure("main")
+    fill(world, 5)
+    throttle(world, world.claim_one())
+    world.ledger.run(resume(world.limits, "main"))
+    throttle(world, world.claim_one())
+    world.configure("spare")  # main is gone
+    said()
+    world.clock.advance(60)
+    world.tick()
+    assert said() == []
+    assert not world.raw.exists(KEYS["eased"])
+
+
+def test_what_is_left_of_a_climb_is_left_of_it_when_the_clock_steps_back(world, said):
+    world.configure("main")
+    fill(world, 1)
+    throttle(world, world.claim_one(), pause=1)
+    world.settle(world_after(world, 1), Status.SENT)
+    world.clock.advance(9)
+    world.tick()
+    before = state(world).fraction(world.clock.us)
+    world.clock.advance(-600)
+    world.tick()
+    assert state(world).fraction(world.clock.us) == pytest.approx(before)
+    said()
+    world.clock.advance(13.4)
+    world.tick()
+    assert said() == []
+    world.clock.advance(0.2)
+    world.tick()
+    assert said() == [("main", "full_rate")]
+
+
+@pytest.mark.parametrize("seconds", [0, 0.5, 1, 4.6, 10, 23.4, 23.5, 100])
+def test_the_fraction_that_is_told_is_the_one_that_claims_are_held_to(world, seconds):
+    world.configure("main", rate=10, burst=1)
+    fill(world, 5)
+    throttle(world, world.claim_one(), pause=1)
+    world.clock.advance(seconds)
+    now = world.clock.us
+    part = min(1, 0.5 + max(0, seconds - 1) / 45)
+    assert state(world).fraction(now) == pytest.approx(part)
+    claimed = world.claim()
+    assert len(claimed.claims) == (1 if seconds >= 1 else 0)
+    if claimed.claims:
+        token = claimed.claims[0].record.message(claimed.claims[0].message_id).timeline[-1].at.timestamp()
+        assert claimed.next_at - token * 1_000_000 == pytest.approx(100_000 / part, abs=1000)
+        assert state(world).pace(now) == pytest.approx(100_000 / part, abs=1)
+
+
+def world_after(world, seconds):
+    world.clock.advance(seconds)
+    return world.claim_one()
+
+
+# What is written twice
+
+
+def test_python_reckons_with_the_numbers_of_the_scripts():
+    assert lua_number("easing", "CLIMB_US") == state_module.CLIMB == limiter_model.CLIMB
+    assert lua_number("easing", "LEAST_FRACTION") == limiter_model.LEAST_FRACTION
+    assert lua_number("easing", "LONGEST_PAUSE") == limiter_model.LONGEST_PAUSE_MS
+    assert lua_number("limits", "USE_OVER") == state_module.USE_OVER
+    assert lua_number("limits", "DAY") == state_module.DAY == limiter_model.DAY_MS
+    assert lua_number("limits", "SHORTEST_DAY") == state_module.SHORTEST_DAY == limiter_model.SHORTEST_DAY_MS
+    assert lua_number("limits", "GRACE") == limiter_model.GRACE
+    assert lua_number("limits", "LARGEST") == limiter_model.LARGEST
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kathmandu"])
+def test_python_reckons_with_the_days_of_the_model(world, zone):
+    days = tuple(midnights(world.clock.ms, zone, 5))
+    for known in ((), days[:1], days):
+        told = AccountState("main", days=known)
+        for ms in range(days[0] - 2 * 86_400_000, days[-1] + 3 * 86_400_000, 4_999_999):
+            assert told.day_ends(ms * 1000) == limiter_model.day_of(ms, known)[1]
+        for midnight in days:
+            for ms in (midnight - 1, midnight):
+                assert told.day_ends(ms * 1000) == limiter_model.day_of(ms, known)[1]
+
+
 # Failover
 
 
@@ -457,5 +720,5 @@ def test_changes_are_numbered_and_carry_their_instant_and_cause(world):
     assert round(change.at.timestamp() * 1000) == world.clock.ms
     world.ledger.run(resume(world.limits, "main"))
     world.ledger.run(halt(world.limits, "main", "x"))
-    assert [change.seq for change in world.ledger.run(changes_after(1))] == [2]
-    assert world.ledger.run(changes_after(2)) == []
+    assert [change.seq for change in world.ledger.run(changes_after(1))] == [2, 3]
+    assert world.ledger.run(changes_after(3)) == []

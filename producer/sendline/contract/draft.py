@@ -113,7 +113,7 @@ def draft(message_id: bytes, fields: Mapping[str, Any], rules: Rules, now: datet
         callback_url=_callback_url(fields.get("callback_url")),
         metadata=_metadata(fields.get("metadata")),
         idempotency_key=_key(fields.get("idempotency_key")),
-        campaign=_campaign(fields.get("campaign")),
+        campaign=None if (name := fields.get("campaign")) is None else campaign_name(name),
     )
 
 
@@ -278,9 +278,8 @@ def _key(key: object) -> str | None:
     return _encodable("idempotency_key", key)
 
 
-def _campaign(name: object) -> str | None:
-    if name is None:
-        return None
+def campaign_name(name: object) -> str:
+    """Return the name of a campaign; raises InvalidMessage where it can't be one."""
     good = isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name)
     if not isinstance(name, str) or not good or len(name) > MAX_CAMPAIGN:
         raise InvalidMessage(

@@ -13,6 +13,8 @@ CLIMB: Final = 45_000_000
 USE_OVER: Final = 10.0
 """Seconds over which the rate in use is averaged: see limits.lua."""
 DAY: Final = 86_400_000
+SHORTEST_DAY: Final = 72_000_000
+"""Milliseconds from one count's midnight to the next's: see limits.lua."""
 
 Breaker = Literal["closed", "open", "half-open"]
 
@@ -22,7 +24,7 @@ _NUMBERS: Final = (
 )  # fmt: skip
 _OTHERS: Final = (
     "eased", "use", "use_at", "stopped", "broken", "halted", "cause", "unit", "zone", "days",
-    "configured", "adjusted",
+    "configured", "adjusted", "pace",
 )  # fmt: skip
 
 
@@ -45,7 +47,9 @@ class AccountState:
     s_burst: int = 1
     s_cap: int = 0
     tat: int = 0
-    """When it has used up what it may send, in microseconds of the server's clock."""
+    """When it has used up what it may send, in microseconds of the server's clock, at the pace `paced`."""
+    paced: int = 0
+    """Microseconds between two units when `tat` was written."""
     paused_until: int = 0
     """Milliseconds of the server's clock. Stopped or broken: when one message tries it."""
     used: int = 0
@@ -119,7 +123,7 @@ class AccountState:
     def used_today(self, now: int) -> int:
         """Return the units that went since the last midnight."""
         start, _ = self._day(now)
-        return 0 if start > self.day else self.used
+        return 0 if start >= self.day + SHORTEST_DAY else self.used
 
     def is_spent(self, now: int) -> bool:
         """Return whether the day's cap is used up."""
@@ -131,8 +135,12 @@ class AccountState:
 
     def free_at(self, now: int, units: int = 1) -> int:
         """Return the instant (us) by which `units` could go, by its rate alone."""
-        pace = self.pace(now)
-        return max(now, max(self.tat, now) + (units - self.burst) * pace)
+        return max(now, self.spent_until(now) + (units - self.burst) * self.pace(now))
+
+    def spent_until(self, now: int) -> int:
+        """Return `tat` at the pace in force at `now` (us): as many units are missing as were then."""
+        ahead = max(self.tat - now, 0)
+        return now + (math.ceil(ahead * self.pace(now) / self.paced) if self.paced else ahead)
 
     def _day(self, now: int) -> tuple[int, int]:
         ms = now // 1000
@@ -167,6 +175,7 @@ def account_state(name: str) -> Call[AccountState]:
             stopped=_maybe_text(found["stopped"]),
             broken=bool(found["broken"]),
             halted=_maybe_text(found["halted"]),
+            paced=int(found["pace"] or 0),
             days=tuple(json.loads(found["days"])) if found["days"] else (),
         )
 

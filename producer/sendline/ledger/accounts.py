@@ -45,9 +45,9 @@ class AccountLimits:
     sender_daily_cap: int | None = None
 
     @property
-    def packed(self) -> bytes:
-        """As configure.lua takes it."""
-        limits = {
+    def stored(self) -> dict[str, int]:
+        """The limits as the ledger keeps them: see FIELDS. 0 where one is not set."""
+        return {
             "interval": interval(self.rate),
             "burst": self.burst or 0,
             "in_flight": self.in_flight or 0,
@@ -56,6 +56,10 @@ class AccountLimits:
             "s_burst": self.sender_burst or 0,
             "s_cap": self.sender_daily_cap or 0,
         }
+
+    @property
+    def packed(self) -> bytes:
+        """As configure.lua takes it."""
         others = {
             "on_uncertain": self.on_uncertain or "",
             "asks": int(self.asks),
@@ -63,7 +67,7 @@ class AccountLimits:
             "zone": self.time_zone,
             "sender": self.sender,
         }
-        return pack([self.name, limits, others])
+        return pack([self.name, self.stored, others])
 
 
 def interval(rate: float) -> int:
@@ -100,36 +104,63 @@ def calendar(name: str, midnights: Sequence[int]) -> Call[int]:
 
 LIMITS: Final = ("rate", "burst", "in_flight", "daily_cap", "sender_rate", "sender_burst", "sender_daily_cap")
 """What a person may adjust."""
-_STORED: Final[dict[str, str]] = dict(
+FIELDS: Final[dict[str, str]] = dict(
     zip(LIMITS, ("interval", "burst", "in_flight", "cap", "s_interval", "s_burst", "s_cap"), strict=True)
 )
-_ADJUSTABLE: Final[dict[str, str]] = {stored: limit for limit, stored in _STORED.items()}
+"""How the state of an account calls its limits."""
+_RATES, _BURSTS, _CAPS = (1e-5, 10_000), (1, 10_000), (1, 10_000_000)
+BOUNDS: Final[dict[str, tuple[float, float]]] = dict(
+    zip(
+        LIMITS,
+        (_RATES, _BURSTS, (1, 10_000), _CAPS, _RATES, _BURSTS, _CAPS),
+        strict=True,
+    )
+)
+"""The least and the most of each, as for a configured one."""
+LIFTED: Final = frozenset(LIMITS) - {"rate", "burst", "sender_burst"}
+"""Limits that an account can do without: 0 lifts them."""
 
 
 def adjust(limits: Limits, name: str, changes: Mapping[str, float | None]) -> Call[bool]:
     """Let other limits be in force at once, until they are taken back. False where the account is unknown.
 
-    `changes` are of LIMITS; None takes one back: the configured one is in force again; 0 lifts one. Raises
-    ValueError where the rate would be 0: `halt` is the verb for that.
+    `changes` are of LIMITS; None takes one back: the configured one is in force again; 0 lifts one of LIFTED.
+    Raises ValueError where one is beyond BOUNDS. A rate of 0 is, too: `halt` is the verb for that.
     """
-    if changes.get("rate") == 0:
-        raise ValueError("rate: must be above 0; an account that shall send nothing is paused")
-    packed: dict[str, int] = {}
-    for limit, value in changes.items():
-        given = -1 if value is None else value
-        packed[_STORED[limit]] = interval(given) if limit.endswith("rate") and given > 0 else int(given)
-    return Call(script("adjust"), [limits.packed, name, pack(packed)], lambda reply: reply == 1)
+    return _adjust(limits, name, {FIELDS[limit]: _stored(limit, value) for limit, value in changes.items()})
+
+
+def reset(limits: Limits, name: str) -> Call[bool]:
+    """Take back whatever is adjusted of an account. False where it is unknown."""
+    return _adjust(limits, name, {"*": -1})
+
+
+def _adjust(limits: Limits, name: str, changes: dict[str, int]) -> Call[bool]:
+    return Call(script("adjust"), [limits.packed, name, pack(changes)], lambda reply: reply == 1)
+
+
+def _stored(limit: str, value: float | None) -> int:
+    """Return a limit as adjust.lua takes it. Raises ValueError."""
+    if value is None:
+        return -1
+    if value == 0 and limit in LIFTED:
+        return 0
+    least, most = BOUNDS[limit]
+    if not least <= value <= most:
+        raise ValueError(f"{limit}: must be at least {least:.5f} and at most {most:.0f}")
+    return interval(value) if limit.endswith("rate") else int(value)
 
 
 def halt(limits: Limits, name: str, reason: str) -> Call[bool]:
-    """Let an account send nothing until `resume`. False where it is unknown."""
+    """Let an account send nothing until `resume`; again: for another reason. False where it is unknown."""
     return Call(script("halt"), [limits.packed, name, short(reason)], lambda reply: reply == 1)
 
 
 def resume(limits: Limits, name: str) -> Call[bool]:
-    """Let an account go on, whatever had held it up, at its whole rate. False where it is unknown.
+    """Take back a person's pause; where there is none, lift whatever else holds it up. False: it is unknown.
 
-    One that was stopped, or whose breaker is open, is tried at once, with one message.
+    Then it goes on at its whole rate; one that was stopped, or whose breaker is open, is tried at once, with one
+    message.
     """
     return Call(script("resume"), [limits.packed, name], lambda reply: reply == 1)
 
@@ -147,7 +178,7 @@ class Change(StrEnum):
     """The provider asked it to slow down."""
     FULL_RATE = "full_rate"
     """After that, its rate has climbed back."""
-    HALTED = "halted"
+    PAUSED = "paused"
     """A person paused it."""
     RESUMED = "resumed"
     """A person let it go on."""
@@ -189,14 +220,18 @@ def newest_change() -> Call[int]:
     return Call("HGET", [KEYS["meta"], "changes"], lambda reply: int(reply or 0))
 
 
-def told() -> Call[int | None]:
-    """Read up to which change people have been told; None: of none yet."""
-    return Call("GET", [KEYS["told"]], lambda reply: None if reply is None else int(reply))
+Teller = Literal["log", "command"]
+"""What tells people of changes: the log of a worker, and a command of theirs."""
 
 
-def tell(seq: int) -> Call[bool]:
-    """Write down that people have been told of changes up to number `seq`."""
-    return Call("SET", [KEYS["told"], seq], lambda reply: reply is not None)
+def told(by: Teller) -> Call[int | None]:
+    """Read up to which change people have been told `by` this; None: of none yet."""
+    return Call("HGET", [KEYS["told"], by], lambda reply: None if reply is None else int(reply))
+
+
+def tell(by: Teller, seq: int) -> Call[int]:
+    """Write down that people have been told of changes up to number `seq` `by` this."""
+    return Call("HSET", [KEYS["told"], by, seq], int)
 
 
 def _changes(reply: Any) -> list[AccountChange]:
@@ -208,6 +243,21 @@ def _changes(reply: Any) -> list[AccountChange]:
         seq = int(number.split(b"-")[0])
         said: str = cause.decode()
         if known is Change.ADJUSTED:
-            said = ", ".join(_ADJUSTABLE.get(limit, limit) for limit in said.split(", "))
+            said = ", ".join(_adjustment(each) for each in said.split(", "))
         found.append(AccountChange(seq, account.decode(), known, instant(at), said))
     return found
+
+
+def _adjustment(text: str) -> str:
+    """Return in people's words what adjust.lua wrote of one limit."""
+    field, now, configured = text.split(" ")
+    limit = next((limit for limit, stored in FIELDS.items() if stored == field), field)
+    if now == "-":
+        return f"{limit} as configured"
+    return f"{limit} {_shown(limit, int(now))} (configured {_shown(limit, int(configured))})"
+
+
+def _shown(limit: str, stored: int) -> str:
+    if not stored:
+        return "none"
+    return f"{1_000_000 / stored:.4g}" if limit.endswith("rate") else str(stored)

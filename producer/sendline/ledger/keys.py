@@ -11,6 +11,7 @@ KEYS: Final[dict[str, str]] = {
     "line": "sl:q:",  # + lane code : route, and : row unless that is empty: list of ids, first in first out
     "rows": "sl:w:",  # + lane code : route: sorted set, row by its turn; the least goes first
     "resting": "sl:v:",  # + lane code : route: sorted set, row that left by the turn it goes on with
+    "senders": "sl:vs:",  # + lane code : route : campaign: set of its rows, one for each sender
     "held": "sl:h:",  # + lane code : route: sorted set, row held by its sender's limits until then (us)
     "ready": "sl:r:",  # + lane code: sorted set, route by the next instant (us) at which it may go
     "turns": "sl:turns",  # hash: lane code : route to the instant (us) at which it was last served
@@ -21,7 +22,8 @@ KEYS: Final[dict[str, str]] = {
     "account": "sl:a:",  # + name: hash of limits and state
     "number": "sl:n:",  # + account : mark of a sender: hash, what was sent from it
     "changes": "sl:ae",  # stream: one entry for each change of an account
-    "told": "sl:told",  # string: the number of the newest change that people have been told of
+    "eased": "sl:eased",  # sorted set: account whose rate is lowered by the instant (ms) at which it is whole
+    "told": "sl:told",  # hash: `log` and `command` to the number of the newest change that each was told of
     "directory": "sl:directory",  # string: what workers publish of accounts and routes, JSON
     # The ledger as a whole
     "counts": "sl:counts",  # hash: accepted, and how many messages have each status

@@ -83,8 +83,9 @@ def unpack(raw: bytes) -> Any:
 
 
 def short(reason: str) -> str:
-    """Return `reason` as a timeline keeps it: bounded, and encodable whatever a provider answered."""
-    return reason[:MAX_REASON].encode(errors="replace").decode()
+    """Return `reason` as a timeline keeps it: bounded, one line, encodable whatever a provider answered."""
+    printable = "".join(char if char.isprintable() else " " for char in reason[:MAX_REASON])
+    return printable.encode(errors="replace").decode()
 
 
 def pack_provider_id(provider_id: str) -> bytes:

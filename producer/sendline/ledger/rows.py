@@ -2,6 +2,7 @@
 
 from sendline.ledger.call import Call
 from sendline.ledger.keys import KEYS
+from sendline.ledger.lines import parts_of_name
 from sendline.ledger.record import lane_of
 
 
@@ -82,9 +83,9 @@ def line_name(row: str) -> str:
 
 def row_name(row: str) -> str:
     """Return a row's name for people: its line, with its campaign and what stands for its sender."""
-    campaign, at, mark = parts_of(row)[2].partition("@")
+    campaign, mark = parts_of_name(parts_of(row)[2])
     told = [
         *([f"campaign {campaign}"] if campaign else []),
-        *([f"sender {mark or 'not named'}"] if at else []),
+        *([f"sender {mark or 'not named'}"] if mark is not None else []),
     ]
     return f"{line_name(row)}{' (' if told else ''}{', '.join(told)}{')' if told else ''}"

@@ -28,7 +28,8 @@ PARTS: Final = {
     "configure": ("adjusting",),
     "adjust": ("changes", "adjusting"),
     "halt": ("changes",),
-    "resume": ("changes",),
+    "resume": ("changes", "easing"),
+    "tick": ("changes", "easing"),
 }
 """What stands behind that, before some verbs."""
 SERVER_CLOCK: Final = "return redis.call('TIME')"

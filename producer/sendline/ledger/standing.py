@@ -9,7 +9,7 @@ from sendline.contract.status import WAITING
 from sendline.ledger.account_state import AccountState, account_state
 from sendline.ledger.call import Argument, Call
 from sendline.ledger.keys import KEYS, line_key
-from sendline.ledger.lines import Row, read_rows, row_name
+from sendline.ledger.lines import Row, maybe_bytes, places_of, read_row, read_rows
 from sendline.ledger.recovery import state
 from sendline.ledger.scripts import script
 
@@ -53,11 +53,16 @@ class Standing:
     row: Row | None = None
     """Where it stands, if it does."""
     ahead: int | None = None
-    """Messages before it in its row; None: more than are searched."""
+    """Messages before it in its row; None: more than are searched, or it was not found."""
     timer_at: int | None = None
     """When the tick looks at it, in milliseconds."""
     rows: tuple[Row, ...] = ()
     """Everything that waits for an account of its route."""
+
+    @property
+    def is_missing(self) -> bool:
+        """Return whether a message that belongs into a line was found nowhere in it, all of it searched."""
+        return self.ahead is None and (self.row is None or self.row.length <= SEARCHED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,7 @@ def last_claim() -> Call[int | None]:
 def read_pulse(ledger: "Ledger") -> Pulse:
     """Return whether anybody works. Raises LedgerError."""
     now = ledger.run(clock())
-    queue = ledger.run(Call("HGET", [KEYS["wake"], "queue"], _maybe_bytes))
+    queue = ledger.run(Call("HGET", [KEYS["wake"], "queue"], maybe_bytes))
     return Pulse(
         now=now,
         configured=queue is not None,
@@ -142,17 +147,30 @@ def read_standing(ledger: "Ledger", message: "Message") -> Standing:
     timer_at = ledger.run(Call("ZSCORE", [KEYS["timers"], raw], _maybe_number))
     if message.status not in WAITING or message.due_at is not None:
         return Standing(pulse, accounts, timer_at=timer_at)
-    rows = tuple(row for row in read_rows(ledger) if set(row.route.split(",")) & set(message.route or [""]))
-    name, route = row_name(ledger, message), ",".join(message.route)
-    own = next((r for r in rows if (r.lane, r.route, r.name) == (message.lane, route, name)), None)
-    place: list[Argument] = [line_key(LANE_CODES[message.lane], route, name), raw, "MAXLEN", SEARCHED]
-    ahead = ledger.run(Call("LPOS", place, _maybe_number))
+    counted = any(account.unit == "segments" for account in accounts)
+    rows = tuple(read_rows(ledger, message.route or ("",), heads=counted))
+    own, ahead = _find(ledger, message, rows)
+    if own is not None and own not in rows:
+        rows = (own, *rows)
     return Standing(pulse, accounts, own, ahead, timer_at, rows)
+
+
+def _find(ledger: "Ledger", message: "Message", rows: tuple[Row, ...]) -> tuple[Row | None, int | None]:
+    """Return the row in which a message stands, and how many before it; else the longest where it may."""
+    lane, route = message.lane, ",".join(message.route)
+    longest: Row | None = None
+    for name in places_of(ledger, message):
+        key = line_key(LANE_CODES[lane], route, name)
+        place: list[Argument] = [key, ids.to_bytes(message.id) or b"", "MAXLEN", SEARCHED]
+        ahead = ledger.run(Call("LPOS", place, _maybe_number))
+        known = next((row for row in rows if (row.lane, row.route, row.name) == (lane, route, name)), None)
+        row = known or read_row(ledger, lane, route, name)
+        if ahead is not None:
+            return row, ahead
+        if row is not None and (longest is None or row.length > longest.length):
+            longest = row
+    return longest, None
 
 
 def _maybe_number(reply: Any) -> int | None:
     return None if reply is None else int(float(reply))
-
-
-def _maybe_bytes(reply: Any) -> bytes | None:
-    return None if reply is None else bytes(reply)

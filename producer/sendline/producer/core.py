@@ -163,7 +163,7 @@ class Core:
         checked: list[Draft] = []
         for index, fields in enumerate(many):
             if index >= MAX_MANY:
-                raise InvalidMessage("messages", f"more than {MAX_MANY}; send that many as a campaign")
+                raise InvalidMessage("messages", f"more than {MAX_MANY}; send them in several calls")
             if not isinstance(fields, Mapping):
                 raise InvalidMessage(f"messages[{index}]", "must be a mapping of send()'s arguments")
             try:

@@ -39,7 +39,7 @@ class AccountSettings(BaseModel):
     )
     rate: float | None = Field(
         default=None,
-        gt=0,
+        ge=1e-5,
         le=10_000,
         description=(
             "Messages (segments with rate_unit = segments) a second. Default: what the provider allows."
@@ -62,7 +62,7 @@ class AccountSettings(BaseModel):
     )
     sender_rate: float | None = Field(
         default=None,
-        gt=0,
+        ge=1e-5,
         le=10_000,
         description="The same as rate, for each of its senders. Default: no bound but the account's.",
     )
@@ -142,6 +142,11 @@ class RouteSettings(BaseModel):
             "in order; 0: only when the others can't. Default: the first account carries what it can."
         ),
     )
+
+    @field_validator("accounts")
+    @classmethod
+    def _each_once(cls, accounts: tuple[str, ...]) -> tuple[str, ...]:
+        return checks.each_once(accounts)
 
     @field_validator("weights")
     @classmethod

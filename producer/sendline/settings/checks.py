@@ -1,6 +1,6 @@
 """Checks of single values. Each returns the canonical value or raises ValueError with one clear sentence.
 
-No sentence quotes the value: it may be a secret.
+No sentence quotes the value, which may be a secret, but for names of accounts.
 """
 
 import ipaddress
@@ -167,6 +167,13 @@ def unique(values: "Iterable[str]", what: str) -> None:
         if value in seen:
             raise ValueError(f"{what} comes twice; leave one")
         seen.add(value)
+
+
+def each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Check that no name of an account comes twice."""
+    for place, each in enumerate(names):
+        unique(names[: place + 1], each if _NAME.fullmatch(each) else "a name")
+    return names
 
 
 def _json_list(text: str) -> Any:

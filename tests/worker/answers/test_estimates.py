@@ -10,12 +10,13 @@ from sendline.contract.message import instant
 from sendline.ledger.account_state import AccountState, account_state
 from sendline.ledger.lines import Row, read_rows, weigh
 from sendline_worker.answers import estimates as module
-from sendline_worker.answers.estimates import Scene, estimate, estimates
+from sendline_worker.answers.estimates import Scene, estimate, estimates, left_out
 
 NOW = 1_700_000_000_000_000
 MIDNIGHT = 1_700_006_400_000
 """The next one in UTC (ms): 6400 s ahead."""
 DAY = 86_400
+SHARES = (0.05, 0.05)
 MAIN = AccountState("main", interval=100_000)
 """Ten a second, of which none was used for long."""
 SPARE = replace(MAIN, name="spare")
@@ -25,9 +26,9 @@ def row(length, name="", lane=Lane.BULK, route="main", **fields):
     return Row(lane, route, name, length, **fields)
 
 
-def ends(*rows, accounts=(MAIN,), shares=(0.05, 0.05), size=1.0):
+def ends(*rows, accounts=(MAIN,), shares=SHARES):
     """Return in how many seconds each row is empty; None: that can't be said."""
-    scene = Scene(NOW, {account.name: account for account in accounts}, rows, shares, size)
+    scene = Scene(NOW, {account.name: account for account in accounts}, rows, shares)
     return [seconds(each.at) for each in estimates(scene)]
 
 
@@ -50,6 +51,10 @@ def test_what_may_go_at_once_has_gone_now():
 
 def test_what_was_used_up_is_waited_for():
     assert ends(row(1), accounts=[replace(MAIN, tat=NOW + 3_000_000)]) == near(3)
+
+
+def test_what_was_used_up_at_another_pace_is_waited_for_at_this_one():
+    assert ends(row(1), accounts=[replace(MAIN, tat=NOW + 3_000_000, paced=50_000)]) == near(6)
 
 
 def test_two_equal_rows_end_together():
@@ -125,28 +130,49 @@ def test_a_row_that_is_held_goes_on_when_its_sender_may():
 
 
 def test_segments_are_counted_where_the_account_counts_them():
-    assert ends(row(100), accounts=[replace(MAIN, unit="segments")], size=3.0) == near(29.9)
-    assert ends(row(100), size=3.0) == near(9.9)
+    assert ends(row(100, segments=3), accounts=[replace(MAIN, unit="segments")]) == near(29.9)
+    assert ends(row(100, segments=3)) == near(9.9)
+
+
+def test_each_row_costs_what_its_messages_have_segments():
+    rows = [row(100, "long", segments=4), row(100, "short")]
+    assert ends(*rows, accounts=[replace(MAIN, unit="segments")]) == near(49.9, 19.9)
+
+
+def test_rows_of_one_campaign_by_sender_share_its_weight():
+    rows = [row(100, "spring@a", weight=2), row(100, "spring@b", weight=2), row(100, "summer", weight=1)]
+    assert ends(*rows) == near(29.9, 29.9, 29.9)
+
+
+def test_a_part_of_a_campaign_that_is_held_keeps_its_part_of_the_weight():
+    held = row(50, "spring@a", weight=2, held_until=NOW + 9_900_000)
+    assert ends(held, row(50, "spring@b", weight=2), row(50, "summer")) == near(14.9, 9.9, 9.9)
 
 
 @pytest.mark.parametrize(
-    ("change", "cause"),
+    ("change", "cause", "word"),
     [
-        ({"halted": "maintenance"}, "paused by a person: maintenance"),
+        ({"halted": "maintenance"}, "paused by a person: maintenance", "paused"),
         (
             {"stopped": "401: the key", "paused_until": NOW // 1000 + 40_000},
             "stopped, and tried again in 40 s: 401",
+            "stopped",
         ),
-        ({"stopped": "no answer", "broken": True, "paused_until": NOW // 1000 + 4000}, "circuit breaker"),
-        ({"stopped": "401: the key"}, "tried with one message now"),
-        ({"interval": 0}, "not configured on the workers"),
+        (
+            {"stopped": "no answer", "broken": True, "paused_until": NOW // 1000 + 4000},
+            "circuit breaker",
+            "broken",
+        ),
+        ({"stopped": "401: the key"}, "tried with one message now", "stopped"),
+        ({"interval": 0}, "not configured on the workers", "unknown"),
     ],
 )
-def test_where_somebody_must_act_first_the_cause_is_told_instead(change, cause):
-    scene = Scene(NOW, {"main": replace(MAIN, **change)}, [row(10)])
+def test_where_somebody_must_act_first_the_cause_is_told_instead(change, cause, word):
+    scene = Scene(NOW, {"main": replace(MAIN, **change)}, [row(10)], SHARES)
     [told] = estimates(scene)
-    assert told.at is None
+    assert (told.at, told.word) == (None, word)
     assert cause in told.because
+    assert told.because.endswith(".")
 
 
 def test_a_stopped_account_leaves_its_messages_to_the_next_of_their_route():
@@ -156,7 +182,7 @@ def test_a_stopped_account_leaves_its_messages_to_the_next_of_their_route():
 
 def test_the_turn_of_one_message_is_told_too():
     rows = [row(1000, "a"), row(1000, "b")]
-    scene = Scene(NOW, {"main": MAIN}, rows)
+    scene = Scene(NOW, {"main": MAIN}, rows, SHARES)
     assert seconds(estimate(scene, rows[0], 51).at) == pytest.approx(10.1)
     assert seconds(estimate(scene, rows[1], 1).at) == pytest.approx(0.1)
 
@@ -164,15 +190,36 @@ def test_the_turn_of_one_message_is_told_too():
 @pytest.mark.parametrize(
     ("account", "said"),
     [
-        (MAIN, "account main sends 10 a second, 1 other row takes turns with it or go before"),
+        (MAIN, "Account main sends 10 a second, 1 other row takes turns with it or goes before."),
         (replace(MAIN, eased=0.5, eased_at=NOW), "sends 5 of its 10 a second, and its rate climbs back"),
         (replace(MAIN, paused_until=NOW // 1000 + 2000), "after a pause of 2 s"),
         (replace(MAIN, cap=50), "at most 50 a day"),
+        (replace(MAIN, unit="segments"), "Account main sends 10 segments a second, 1 other row"),
+        (replace(MAIN, unit="segments", cap=50), "at most 50 segments a day"),
     ],
 )
 def test_it_is_told_what_an_estimate_depends_on(account, said):
     rows = [row(100, "a"), row(100, "b")]
-    assert said in estimate(Scene(NOW, {"main": account}, rows), rows[0]).because
+    assert said in estimate(Scene(NOW, {"main": account}, rows, SHARES), rows[0]).because
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, ""),
+        ({"in_flight": 5}, "The in_flight of account main is not reckoned with."),
+        ({"s_cap": 9}, "The sender_daily_cap of account main is not reckoned with."),
+        (
+            {"in_flight": 5, "s_cap": 9},
+            "The in_flight and sender_daily_cap of account main are not reckoned with.",
+        ),
+    ],
+)
+def test_limits_that_are_not_reckoned_with_are_named(change, said):
+    account, rows = replace(MAIN, **change), [row(100)]
+    assert left_out(account) == said
+    told = estimate(Scene(NOW, {"main": account}, rows, SHARES), rows[0]).because
+    assert told == f"Account main sends 10 a second. {said}".strip()
 
 
 def test_what_is_more_than_a_year_ahead_is_not_told():
@@ -200,7 +247,7 @@ QUANTUM = 8
 
 def scene_of(world):
     state = world.ledger.run(account_state("main"))
-    return Scene(world.clock.us, {"main": state}, read_rows(world.ledger))
+    return Scene(world.clock.us, {"main": state}, read_rows(world.ledger), SHARES)
 
 
 def gone(world, rows, seconds):
@@ -232,6 +279,18 @@ def test_the_estimates_are_what_claims_come_to(world):
     assert gone(world, rows, 25) == pytest.approx(expected, abs=2 * QUANTUM / 20)
 
 
+def test_they_are_so_too_where_segments_are_counted(world):
+    world.configure("main", rate=20, burst=1, unit="segments")
+    rows = {
+        "long": world.accept_many(40, lane="bulk", campaign="long", text="x" * 600),
+        "short": world.accept_many(100, lane="bulk", campaign="short"),
+    }
+    scene = scene_of(world)
+    told = {r.name: e.at for r, e in zip(scene.rows, estimates(scene), strict=True)}
+    expected = [(told[name] - instant(scene.now / 1000)).total_seconds() for name in rows]
+    assert gone(world, rows, 20) == pytest.approx(expected, abs=2 * 4 * QUANTUM / 20)
+
+
 def test_they_are_so_too_after_a_429(world):
     world.configure("main", rate=20, burst=1)
     ids = world.accept_many(300, lane="bulk")
@@ -254,3 +313,15 @@ def test_they_are_so_too_where_senders_are_limited(world):
     scene = scene_of(world)
     expected = sorted((each.at - instant(scene.now / 1000)).total_seconds() for each in estimates(scene))
     assert sorted(gone(world, rows, 20)) == pytest.approx(expected, abs=0.7)
+
+
+def test_they_are_so_too_where_a_campaign_has_a_row_for_each_sender(world):
+    world.configure("main", rate=20, burst=1, sender_rate=1000)
+    rows = {
+        "a": world.accept_many(40, lane="bulk", campaign="spring", sender="+13115550001"),
+        "b": world.accept_many(40, lane="bulk", campaign="spring", sender="+13115550002"),
+        "c": world.accept_many(40, lane="bulk", campaign="summer", sender="+13115550003"),
+    }
+    scene = scene_of(world)
+    expected = sorted((each.at - instant(scene.now / 1000)).total_seconds() for each in estimates(scene))
+    assert sorted(gone(world, rows, 20)) == pytest.approx(expected, abs=2 * QUANTUM / 20)

@@ -5,13 +5,15 @@ from datetime import timedelta
 
 import pytest
 
-from ledger_world import SENDER
+from ledger_world import SENDER, sender_row
 from sendline.contract.lane import Lane
 from sendline.contract.message import Message, TimelineEntry, instant, stamp
 from sendline.contract.status import Status
+from sendline.ledger import lines
 from sendline.ledger.account_state import AccountState
+from sendline.ledger.keys import line_key
 from sendline.ledger.lines import Row, read_rows
-from sendline.ledger.standing import Pulse, Standing, read_pulse, read_standing
+from sendline.ledger.standing import SEARCHED, Pulse, Standing, read_pulse, read_standing
 from sendline_worker.answers.reasons import Limit
 from sendline_worker.answers.spelling import spell
 from sendline_worker.answers.waiting import explain, look_into
@@ -57,16 +59,16 @@ def moved(status, seconds=-1.0, code=None, reason="", **fields):
     return replace(CREATED, status=status, timeline=(*CREATED.timeline, entry), **changed)
 
 
-def in_line(*accounts, ahead=0, pulse=WORKING, ready_in=0.0, held_in=None, others=()):
+def in_line(*accounts, ahead=0, pulse=WORKING, ready_in=0.0, held_in=None, others=(), length=20):
     accounts = accounts or (MAIN,)
     held = None if held_in is None else pulse.now + round(held_in * 1_000_000)
     route = ",".join(account.name for account in accounts)
-    row = Row(Lane.NORMAL, route, "", 20, pulse.now + round(ready_in * 1_000_000), held)
+    row = Row(Lane.NORMAL, route, "", length, pulse.now + round(ready_in * 1_000_000), held)
     return Standing(pulse, accounts, row, ahead, rows=(row, *others))
 
 
-def other(length, lane=Lane.NORMAL, name="other", route="main"):
-    return Row(lane, route, name, length)
+def other(length, lane=Lane.NORMAL, name="other", route="main", **fields):
+    return Row(lane, route, name, length, **fields)
 
 
 def timed(pulse=WORKING, timer_in=60.0):
@@ -78,6 +80,7 @@ THROTTLED = moved(Status.RETRYING, code="throttled", reason="429", attempts=0)
 UNCERTAIN = moved(Status.UNCERTAIN, code="perhaps_accepted", due_at=after(7200))
 STOPPED = replace(MAIN, stopped="401: the key is not accepted", paused_until=NOW_MS + 40_000)
 PAUSED = replace(MAIN, paused_until=NOW_MS + 1500, cause="429: slow down")
+SHARES = (0.05, 0.05)
 HALTED = replace(MAIN, halted="an outage of theirs")
 BROKEN = replace(MAIN, stopped="no connection", broken=True, paused_until=NOW_MS + 4000)
 SPENT = replace(MAIN, cap=1000, used=1000, day=NOW_MS // 86_400_000 * 86_400_000)
@@ -159,8 +162,8 @@ TABLE = [
     (
         "far back",
         CREATED,
-        in_line(ahead=None),
-        "Account main sends 4 a second: its turn comes within about 4.8 s.",
+        in_line(ahead=None, length=SEARCHED + 1),
+        "Account main sends 4 a second: its turn comes within about 6 h 56 min.",
     ),
     (
         "rate lowered",
@@ -213,6 +216,30 @@ TABLE = [
         "It takes turns with another row of 50 messages.",
     ),
     (
+        "its only call under way",
+        CREATED,
+        in_line(replace(MAIN, in_flight=1, flying=1)),
+        "Account main has its only call under way (in_flight).",
+    ),
+    (
+        "segments",
+        CREATED,
+        in_line(replace(MAIN, unit="segments"), ahead=12),
+        "Account main sends 4 segments a second: its turn comes in about",
+    ),
+    (
+        "segments: rate lowered",
+        CREATED,
+        in_line(replace(MAIN, unit="segments", eased=0.5, eased_at=NOW_MS * 1000), ahead=2),
+        "Account main, asked to slow down, sends 2 of its 4 segments a second: its turn",
+    ),
+    (
+        "segments: sender",
+        CREATED,
+        in_line(replace(MAIN, unit="segments", s_interval=2_000_000), held_in=1.5),
+        "Account main sends 0.5 segments a second from each sender: its sender goes on in 1.5 s.",
+    ),
+    (
         "more urgent ones",
         CREATED,
         in_line(ahead=1, others=[other(30, Lane.URGENT), other(5, Lane.BULK)]),
@@ -230,7 +257,18 @@ TABLE = [
         in_line(HALTED, replace(SPARE, interval=1_000_000), ahead=5),
         "Account spare sends 1 a second: its turn comes in about 5 s.",
     ),
-    ("far back: where", CREATED, in_line(ahead=None), "far back in the normal line of main: 20 wait there."),
+    (
+        "far back: where",
+        CREATED,
+        in_line(ahead=None, length=SEARCHED + 1),
+        "far back in the normal line of main, behind 100000 or more: 100001 wait there.",
+    ),
+    (
+        "not found",
+        CREATED,
+        in_line(ahead=None, length=SEARCHED),
+        "It was not found in the normal line of main: a worker may have taken it this moment. If it is still",
+    ),
     ("place", CREATED, in_line(ahead=1), "1 message stands before it in the normal line of main."),
     (
         "place of a route",
@@ -269,16 +307,16 @@ TABLE = [
     ("message", "standing", "said"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE]
 )
 def test_what_stands_in_its_way_is_said(message, standing, said):
-    assert said in " ".join(explain(message, standing, 5))
+    assert said in " ".join(explain(message, standing, 5, SHARES))
 
 
 @pytest.mark.parametrize("status", [Status.SENT, Status.UNCERTAIN])
 def test_news_that_is_awaited_is_said_with_its_end(status):
     far = instant(4_000_000_000_000)
     standing = Standing(replace(WORKING, now=round(far.timestamp() * 1_000_000) - 7200 * 1_000_000))
-    [line] = explain(moved(status, due_at=far), standing, 5)
+    [line] = explain(moved(status, due_at=far), standing, 5, SHARES)
     assert "2 h" in line
-    news = look_into(moved(status, due_at=far), standing, 5)
+    news = look_into(moved(status, due_at=far), standing, 5, SHARES)
     assert (news.limit, news.account, news.until) == (Limit.NEWS, "main", far)
 
 
@@ -286,15 +324,15 @@ def test_news_that_is_awaited_is_said_with_its_end(status):
     "status", sorted(set(Status) - {"created", "sending", "retrying", "sent", "uncertain"})
 )
 def test_a_final_message_waits_for_nothing(status):
-    assert explain(moved(status), in_line(), 5) == []
+    assert explain(moved(status), in_line(), 5, SHARES) == []
 
 
 def test_sent_is_final_where_nothing_is_reported():
-    assert explain(moved(Status.SENT, due_at=after(-1)), in_line(), 5) == []
+    assert explain(moved(Status.SENT, due_at=after(-1)), in_line(), 5, SHARES) == []
 
 
 def test_nobody_is_said_once_and_first():
-    said = explain(CREATED, in_line(STOPPED, pulse=NOBODY), 5)
+    said = explain(CREATED, in_line(STOPPED, pulse=NOBODY), 5, SHARES)
     assert said[0].startswith("No worker is running")
     assert sum("No worker" in line for line in said) == 1
 
@@ -304,8 +342,11 @@ def test_nobody_is_said_once_and_first():
     [
         (-1, "0 ms"),
         (0.08, "80 ms"),
+        (0.9994, "999 ms"),
+        (0.9996, "1 s"),
         (1.5, "1.5 s"),
         (9, "9 s"),
+        (9.96, "10 s"),
         (12.4, "12 s"),
         (60, "1 min"),
         (200, "3 min 20 s"),
@@ -339,7 +380,7 @@ WAITS_FOR = [
     (in_line(PAUSED), Limit.PAUSED, "main", 1.5, 1.5),
     (in_line(STOPPED), Limit.STOPPED, "main", 40, None),
     (in_line(BROKEN), Limit.BREAKER, "main", 4, None),
-    (in_line(HALTED), Limit.HALTED, "main", None, None),
+    (in_line(HALTED), Limit.PAUSED, "main", None, None),
     (in_line(SPENT), Limit.DAILY_CAP, "main", 6400, 6400.25),
     (in_line(AccountState("main")), Limit.NOT_CONFIGURED, "main", None, None),
     (in_line(replace(MAIN, s_interval=2_000_000), held_in=2.5), Limit.SENDER_RATE, "main", 2.5, 2.5),
@@ -354,7 +395,7 @@ WAITS_FOR = [
     ("standing", "limit", "account", "until", "about"), WAITS_FOR, ids=[str(row[1]) for row in WAITS_FOR]
 )
 def test_programs_are_told_the_limit_its_account_and_when(standing, limit, account, until, about):
-    found = look_into(replace(CREATED, route=tuple(a.name for a in standing.accounts)), standing, 5)
+    found = look_into(replace(CREATED, route=tuple(a.name for a in standing.accounts)), standing, 5, SHARES)
     assert (found.limit, found.account) == (limit, account)
     assert found.until == (None if until is None else after(until))
     assert (found.about is None) == (about is None)
@@ -372,13 +413,13 @@ def test_programs_are_told_the_limit_its_account_and_when(standing, limit, accou
     ids=lambda value: str(value) if isinstance(value, Limit) else "",
 )
 def test_programs_are_told_of_times_and_outcomes_too(message, limit, until):
-    found = look_into(message, timed(), 5).to_dict()
+    found = look_into(message, timed(), 5, SHARES).to_dict()
     assert found["limit"] == limit.value
     assert found["until"] == (None if until is None else stamp(after(until)))
 
 
 def test_a_message_that_is_final_waits_for_nothing():
-    assert look_into(moved(Status.DELIVERED), in_line(), 5) is None
+    assert look_into(moved(Status.DELIVERED), in_line(), 5, SHARES) is None
 
 
 def test_a_message_that_waits_for_its_sender_says_so(ledger, world, raw):
@@ -388,7 +429,7 @@ def test_a_message_that_waits_for_its_sender_says_so(ledger, world, raw):
     standing = read_standing(ledger, world.get(second))
     assert standing.row.held_until == world.clock.us + 10_000_000
     pulse = replace(standing.pulse, now=world.clock.us, ticking=True)
-    found = look_into(world.get(second), replace(standing, pulse=pulse), 5)
+    found = look_into(world.get(second), replace(standing, pulse=pulse), 5, SHARES)
     assert (found.limit, found.until) == (Limit.SENDER_RATE, instant(world.clock.ms + 10_000))
     assert found.said[0] == "Account main sends 0.1 a second from each sender: its sender goes on in 10 s."
     assert world.get(first).status is Status.SENDING
@@ -407,6 +448,94 @@ def test_the_standing_is_read_from_the_ledger(ledger, world):
     assert read_standing(ledger, world.get(first)).ahead == 0
     later = read_standing(ledger, world.get(scheduled))
     assert (later.row, later.timer_at) == (None, world.clock.ms + 60_000)
+
+
+def test_what_is_named_first_is_what_programs_are_told():
+    slow = replace(MAIN, interval=10_000_000_000, tat=NOW_MS * 1000 + 9_000_000_000)
+    turns = look_into(CREATED, in_line(slow, others=[other(50)]), 5, SHARES)
+    rate = look_into(CREATED, in_line(slow, ahead=1, others=[other(50)]), 5, SHARES)
+    assert (turns.limit, rate.limit) == (Limit.TURNS, Limit.RATE)
+    assert turns.said[0] == "It takes turns with another row of 50 messages."
+    assert turns.said[1].startswith("Account main sends 0.0001 a second: its turn comes in about ")
+    assert rate.said[0].startswith("Account main sends 0.0001 a second: its turn comes in about ")
+
+
+def test_programs_are_told_who_paused_an_account():
+    by_person, by_provider, by_rate = (
+        look_into(CREATED, in_line(account, ahead=12), 5, SHARES).to_dict()
+        for account in (HALTED, PAUSED, MAIN)
+    )
+    assert (by_person["limit"], by_person["paused_by"]) == ("paused", "person")
+    assert (by_provider["limit"], by_provider["paused_by"]) == ("paused", "provider")
+    assert (by_rate["limit"], by_rate["paused_by"]) == ("rate", None)
+
+
+def test_the_turn_of_a_message_is_told_by_its_own_segments():
+    standing = in_line(replace(MAIN, unit="segments"), ahead=11, others=[other(100, segments=2)])
+    [short, long] = (look_into(replace(CREATED, segments=n), standing, 5, SHARES) for n in (1, 4))
+    assert short.about == after(0.25 * (12 + 12 - 1))
+    assert long.about == after(0.25 * (48 + 48 - 1))
+
+
+@pytest.mark.parametrize("before", [None, 1])
+def test_a_message_is_found_where_it_stood_before_senders_were_limited_or_no_more(ledger, world, before):
+    world.configure("main", sender_rate=before)
+    first, second = world.accept_many(2, lane="bulk", campaign="spring")
+    world.configure("main", sender_rate=None if before else 1)
+    standing = read_standing(ledger, world.get(second))
+    assert (standing.ahead, standing.row.length, standing.is_missing) == (1, 2, False)
+    assert standing.row.name == ("spring" if before is None else sender_row(SENDER, "spring"))
+    assert read_standing(ledger, world.get(first)).ahead == 0
+
+
+def test_a_message_that_its_line_has_lost_is_said_to_be(ledger, world, raw):
+    world.configure("main")
+    lost = world.accept()
+    world.accept()
+    raw.lpop(line_key(1, "main"))
+    standing = read_standing(ledger, world.get(lost))
+    assert (standing.ahead, standing.is_missing) == (None, True)
+    said = " ".join(explain(world.get(lost), replace(standing, pulse=WORKING), 5, SHARES))
+    assert "It was not found in the normal line of main" in said
+    assert "its turn comes" not in said
+
+
+def test_what_waits_for_other_accounts_is_not_read(ledger, world, raw):
+    world.configure("main", "spare", "busy")
+    for number in range(30):
+        world.accept("busy", lane="bulk", campaign=f"c{number}")
+        world.accept(lane="bulk", campaign=f"c{number}")
+    message = world.get(world.accept("main,spare"))
+    raw.config_resetstat()
+    standing = read_standing(ledger, message)
+    calls = {
+        name.decode() if isinstance(name, bytes) else name: info["calls"]
+        for name, info in raw.info("commandstats").items()
+    }
+    assert {row.route for row in standing.rows} == {"main", "main,spare"}
+    assert len(standing.rows) == 31
+    assert calls["cmdstat_llen"] == 32  # the wakes, too
+    assert "cmdstat_lindex" not in calls
+    assert sum(calls.values()) < 31 + 30
+
+
+def test_heads_are_read_where_segments_are_counted(ledger, world):
+    world.configure("main", unit="segments")
+    world.accept(lane="bulk", campaign="long", text="x" * 600)
+    standing = read_standing(ledger, world.get(world.accept()))
+    assert {row.name: row.segments for row in standing.rows} == {"": 1, "long": 4}
+
+
+def test_no_more_rows_are_read_than_is_bounded(ledger, world, monkeypatch):
+    monkeypatch.setattr(lines, "ROWS_READ", 3)
+    world.configure("main")
+    for number in range(5):
+        world.accept(lane="bulk", campaign=f"c{number}")
+    last = world.get(world.accept(lane="bulk", campaign="last"))
+    assert len(read_rows(ledger)) == 3
+    standing = read_standing(ledger, last)
+    assert (standing.row.name, standing.row.length, standing.ahead, len(standing.rows)) == ("last", 1, 0, 4)
+    assert standing.row.ready_at == world.clock.us
 
 
 def test_an_account_that_is_stopped_is_read_with_its_cause(ledger, world):

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from ledger_world import account_limits
 from sendline.ledger.account_state import AccountState
 from sendline.ledger.accounts import adjust, halt
 from sendline.ledger.limits import Limits
 from sendline.settings import Settings
 from sendline_worker.accounts import load_accounts
-from sendline_worker.checks.limits import check_limits, check_state, check_states
+from sendline_worker.checks.limits import check_alerts, check_limits, check_state, check_states
 
 NOW = 1_700_000_000_000_000
 MAIN = AccountState("main", interval=50_000)
@@ -84,10 +85,11 @@ def test_weights_that_give_a_slow_account_too_much_are_told(weights, told):
         ),
     ],
 )
-def test_what_holds_an_account_up_is_a_warning(change, told):
+def test_what_holds_an_account_up_is_told_and_a_stopped_one_must_be_mended(change, told):
     seen = list(check_state(replace(MAIN, **change), NOW))
     assert [each.message for each in seen] == ([] if told is None else [told])
-    assert {each.level for each in seen} <= {"warn"}
+    level = "FAIL" if change.get("stopped") and not change.get("broken") else "warn"
+    assert {each.level for each in seen} <= {level}
     assert all(each.fix for each in seen)
 
 
@@ -95,10 +97,23 @@ def test_all_accounts_that_workers_published_are_looked_at(ledger, publish):
     publish("main", "spare", "well")
     ledger.run(halt(Limits(), "main", "an outage"))
     ledger.run(adjust(Limits(), "spare", {"rate": 5}))
-    assert [(each.message, each.fix) for each in check_states(ledger)] == [
+    assert [(each.message, each.fix) for each in check_states(ledger, {})] == [
         ("main is paused by a person: an outage", "`sendline accounts resume main` lets it go on"),
         (
             "spare has other limits than are configured: rate",
             "`sendline accounts set spare --reset` takes that back",
         ),
     ]
+
+
+def test_limits_that_differ_from_those_of_the_workers_are_named(world, ledger):
+    world.configure(account_limits("main", rate=3))
+    settings = Settings(accounts={"main": account(rate=9, burst=2)})
+    told = [each.message for each in check_states(ledger, load_accounts(settings))]
+    assert told == ["main works by other limits than are configured here: rate, burst"]
+
+
+@pytest.mark.parametrize(("command", "number"), [(("no such program",), 1), (("cat",), 0), ((), 0)])
+def test_an_alert_command_that_is_not_there_is_told(command, number):
+    settings = Settings(alert_command=command)
+    assert len(list(check_alerts(settings))) == number

@@ -2,15 +2,18 @@
 
 import json
 import time
+from datetime import datetime
 
 import pytest
 
 from ledger_world import START, account_limits
 from sendline.contract import ids
 from sendline.contract.message import instant
+from sendline.ledger import lines as ledger_lines
 from sendline.ledger.accounts import adjust, halt
 from sendline.ledger.keys import account_key
 from sendline.ledger.limits import Limits
+from sendline_worker.cli import overview
 from sendline_worker.cli.main import main
 
 WIDEST = 120
@@ -96,9 +99,12 @@ def test_a_person_who_paused_it_is_told_with_the_reason(world, ledger, read, run
     world.configure("main")
     ledger.run(halt(Limits(), "main", "an outage of theirs"))
     [found] = read("accounts")["accounts"]
-    assert (found["state"], found["cause"], found["rate_in_force"]) == ("halted", "an outage of theirs", 0)
+    assert (found["state"], found["paused_by"]) == ("paused", "person")
+    assert (found["cause"], found["rate_in_force"]) == ("an outage of theirs", 0)
     said = "Account main is paused by a person: an outage of theirs. `sendline accounts resume main` lets it"
-    assert said in run("accounts")[1]
+    out = run("accounts")[1]
+    assert said in out
+    assert "paused" in lines(out)[1]
 
 
 def test_what_a_person_adjusted_is_told_beside_what_is_configured(world, ledger, read, run):
@@ -122,7 +128,8 @@ def test_a_rate_that_climbs_back_after_a_429_is_told(world, now, read, run):
         world.claim_one(), "retrying", delay=-1, counted=False, effect="pause", pause=30, reason="429"
     )
     [found] = read("accounts")["accounts"]
-    assert (found["state"], found["cause"], found["rate_in_force"]) == ("paused", "429", 0)
+    assert (found["state"], found["paused_by"]) == ("paused", "provider")
+    assert (found["cause"], found["rate_in_force"]) == ("429", 0)
     assert "Account main, asked to slow down, has 50% of its rate, which climbs back." in run("accounts")[1]
 
 
@@ -153,7 +160,7 @@ def test_campaigns_are_shown_with_about_when_they_are_done(world, now, read, run
     found = {each["campaign"]: each for each in read("accounts")["campaigns"]}
     assert {name: each["waiting"] for name, each in found.items()} == {"large": 100, "small": 10, None: 5}
     assert found[None]["done_about"] < found["small"]["done_about"] < found["large"]["done_about"]
-    assert found["large"]["because"].startswith("account main sends 10 a second, 2 other rows take turns")
+    assert found["large"]["because"].startswith("Account main sends 10 a second, 2 other rows take turns")
     out = run("accounts")[1]
     assert ["campaign", "account", "waiting", "weight"] in [words[:4] for words in lines(out)]
     [large] = [line for line in out.splitlines() if line.startswith("large")]
@@ -168,7 +175,37 @@ def test_a_campaign_whose_account_is_paused_has_no_end(world, ledger, read, run)
     assert found["done_about"] is None
     assert "paused by a person" in found["because"]
     [line] = [line for line in run("accounts")[1].splitlines() if line.startswith("spring")]
-    assert "Account main is paused by a person" in line
+    assert line.split() == ["spring", "main", "1", "1", "paused"]
+
+
+def test_an_estimate_is_of_the_segments_of_each_campaign(world, now, read):
+    world.configure("main", rate=10, burst=1, unit="segments")
+    world.accept_many(100, lane="bulk", campaign="long", text="x" * 600)
+    world.accept_many(100, lane="bulk", campaign="short")
+    found = {each["campaign"]: each["done_about"] for each in read("accounts")["campaigns"]}
+    ends = {name: datetime.fromisoformat(at).timestamp() - now.ms / 1000 for name, at in found.items()}
+    assert ends["short"] == pytest.approx(20, abs=2)
+    assert ends["long"] == pytest.approx(50, abs=2)
+
+
+def test_limits_that_estimates_leave_out_are_told_below_them(world, run, read):
+    world.configure("main", rate=10, burst=1, in_flight=5, sender_daily_cap=9)
+    said = "The in_flight and sender_daily_cap of account main are not reckoned with."
+    assert said not in run("accounts")[1]
+    world.accept(lane="bulk", campaign="spring")
+    assert said in run("accounts")[1]
+    assert read("accounts")["campaigns"][0]["because"].endswith(said)
+
+
+def test_rows_that_were_not_read_are_told(world, read, run, monkeypatch):
+    world.configure("main")
+    for number in range(3):
+        world.accept(lane="bulk", campaign=f"c{number}")
+    assert read("accounts")["lines_whole"]
+    for module in (ledger_lines, overview):
+        monkeypatch.setattr(module, "ROWS_READ", 2)
+    assert not read("accounts")["lines_whole"]
+    assert "only 2 rows of lines were read: more waits than is shown" in run("accounts")[1]
 
 
 def test_rows_of_one_campaign_by_sender_are_one_campaign(world, read):
@@ -189,6 +226,8 @@ def test_a_campaign_is_weighed(world, read, run):
     assert read("accounts")["campaigns"][0]["weight"] == 2.5
     said = "ok campaign spring takes turns with weight 1; 2 messages of it wait\n"
     assert run("campaign", "weigh", "spring", "1") == (0, said, "")
+    world.claim_one()
+    assert "; 1 message of it waits\n" in run("campaign", "weigh", "spring", "1")[1]
     assert read("accounts")["campaigns"][0]["weight"] == 1
 
 
@@ -222,7 +261,8 @@ def test_status_tells_programs_which_limit_holds_a_message(world, now, ledger, r
     assert read("status", ids.to_text(first))["waits_for"]["limit"] == "outcome"
     ledger.run(halt(Limits(), "main", "maintenance"))
     held = read("status", ids.to_text(second))["waits_for"]
-    assert held == {"limit": "halted", "account": "main", "until": None, "about": None}
+    expected = {"limit": "paused", "account": "main", "paused_by": "person", "until": None, "about": None}
+    assert held == expected
 
 
 def test_no_worker_that_knows_an_account_is_told(run, raw, world):

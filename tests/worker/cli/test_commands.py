@@ -294,7 +294,7 @@ def test_check_is_well_where_everything_is(read, provider, tmp_path, ledger, raw
     assert {check["level"] for check in found["checks"]} == {"ok"}
     assert ("receipts", "ok") in levels(found)
     raw.hset(account_key("main"), "stopped", "402: no balance")
-    assert ("accounts", "warn") in levels(read("check"))
+    assert ("accounts", "fail") in levels(read("check", code=1))
 
 
 def test_check_tells_that_the_workers_have_another_configuration(read, provider, tmp_path, ledger):

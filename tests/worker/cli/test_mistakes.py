@@ -53,6 +53,7 @@ MISTAKES = {
     "option without value": (("send", "--to"), "--to: needs a value; see `sendline send --help`"),
     "demo without a file": (("demo", "--recipients", ""), "recipients: is empty; give the path of a CSV"),
     "extra words": (("send", *TO, "--text", "Hello,", "world!"), "world!: not expected by `sendline send`"),
+    "no command of a family": (("campaign",), "command: missing; give weigh, see `sendline campaign --help`"),
     "missing id": (("status",), "id: missing; give ID, see `sendline status --help`"),
     "unknown id": (("status", "0199a1b2-0000-7000-8000-000000000000"), "id: message 0199a1b2-0000-7000-8000"),
     "no id": (("cancel", "seven"), "id: message seven is not known"),
@@ -90,7 +91,9 @@ def test_a_mistake_is_one_line(run, name):
     assert err[:-1].isprintable()
 
 
-@pytest.mark.parametrize("name", ["number", "option", "command", "unknown id", "no file"])
+@pytest.mark.parametrize(
+    "name", ["number", "option", "command", "unknown id", "no file", "no command of a family"]
+)
 def test_with_json_the_line_is_an_object(run, name):
     words, line = MISTAKES[name]
     code, err = run(*words, "--json")

@@ -3,22 +3,21 @@
 Pure: how accounts and rows stand comes in. Every account's rate flows to its rows: urgent before normal
 before bulk, but for the parts kept for the lower lanes; within a lane its lines share equally, and the rows
 of a line by their weights. A step ends when a row is empty or a limit changes. `in_flight` and what one
-sender may send a day are not reckoned with.
+sender may send a day are not reckoned with: see `left_out`.
 """
 
 import math
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from sendline.contract.lane import LANE_CODES, Lane
 from sendline.contract.message import instant
-from sendline_worker.answers.flowing import Flow, Stream, share_out
-from sendline_worker.answers.reasons import choose
-from sendline_worker.answers.spelling import rounded, spell
+from sendline_worker.answers.flowing import Flow, Stream, share_out, weigh
+from sendline_worker.answers.reasons import STATES, choose, tried
+from sendline_worker.answers.spelling import a_second, counted, rounded, spell
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from sendline.ledger.account_state import AccountState
@@ -32,7 +31,12 @@ MANY: Final = 50
 """Rows from which on those that are empty at about the same time end one step."""
 COARSE: Final = 0.005
 """What is about the same time, as a part of the time until then."""
-NOTHING: Final = "nothing waits there"
+NOTHING: Final = "Nothing waits there."
+FAR: Final = "It is more than a year ahead, or depends on too much to say."
+
+
+_Counts = dict[tuple[str, Lane], int]
+"""How many rows compete, by account and lane: reckoned once for all that ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,9 @@ class Estimate:
     at: "datetime | None"
     """None: it can't be said."""
     because: str
-    """What it depends on, or why it can't be said."""
+    """What it depends on, or why it can't be said: sentences."""
+    word: str = ""
+    """Why it can't be said, in a word or two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +60,8 @@ class Scene:
     accounts: "Mapping[str, AccountState]"
     """Those that are known; rows whose turn is at another one are no concern of theirs."""
     rows: "Sequence[Row]"
-    shares: tuple[float, float] = (0.05, 0.05)
+    shares: tuple[float, float]
     """The parts of an account's rate that are kept for normal and for bulk messages."""
-    size: float = 1.0
-    """Segments of a message, for accounts that count them."""
 
 
 @dataclass(slots=True)
@@ -71,11 +75,12 @@ class _Run:
 
     def __post_init__(self) -> None:
         accounts = self.scene.accounts.values()
-        self.flows = {a.name: Flow(a, self.scene.now, self.scene.size) for a in accounts if _can(a)}
+        self.flows = {a.name: Flow(a, self.scene.now) for a in accounts if _can(a)}
         self.streams = [Stream(row, self.scene.now) for row in self.scene.rows if row.length]
         for stream in self.streams:
             first = next((self.flows[name] for name in stream.names if name in self.flows), None)
-            stream.held -= 1 / first.sender_speed if first is not None else 0.0  # then its first message goes
+            if first is not None:
+                stream.held -= first.cost(stream.row) / first.sender_speed  # then its first message goes
         self.at = min([0.0, *(flow.start for flow in self.flows.values())])
 
     def until(self, wanted: list[Stream]) -> bool:
@@ -106,6 +111,7 @@ class _Run:
         return True
 
     def _assign(self, waiting: list[Stream]) -> None:
+        weigh(waiting)
         served: dict[str, list[Stream]] = {}
         for stream in waiting:
             stream.speed = 0.0
@@ -131,7 +137,7 @@ def estimate(scene: Scene, row: "Row", number: int | None = None) -> Estimate:
     if number is not None:
         stream.want(number)
     run.until([stream])
-    return _told(scene, stream, _rivals(scene))
+    return _told(scene, stream, {})
 
 
 def estimates(scene: Scene) -> list[Estimate]:
@@ -139,73 +145,77 @@ def estimates(scene: Scene) -> list[Estimate]:
     run = _Run(scene)
     run.until([stream for stream in run.streams if _stuck(scene, stream.row) is None])
     streams = {id(stream.row): stream for stream in run.streams}
-    rivals = _rivals(scene)
+    counts: _Counts = {}
     nothing = Estimate(instant(scene.now / 1000), NOTHING)
-    return [_told(scene, streams[id(r)], rivals) if id(r) in streams else nothing for r in scene.rows]
+    return [_told(scene, streams[id(r)], counts) if id(r) in streams else nothing for r in scene.rows]
 
 
-def _rivals(scene: Scene) -> Counter[tuple[str, Lane]]:
-    """Return, by account and lane, how many rows go before those of the lane or take turns with them."""
-    found: Counter[tuple[str, Lane]] = Counter()
-    for row in scene.rows:
-        if row.length:
-            lanes = list(Lane)[list(Lane).index(row.lane) :]
-            found.update((name, lane) for name in row.route.split(",") for lane in lanes)
-    return found
+def rivals(rows: "Iterable[Row]", account: str, lane: Lane) -> "list[Row]":
+    """Return the rows that go before those of a lane at an account, or take turns with them: its own, too."""
+    return [
+        row for row in rows if row.length and LANE_CODES[row.lane] <= LANE_CODES[lane] and row.serves(account)
+    ]
+
+
+def left_out(account: "AccountState") -> str:
+    """Return which limits of an account no estimate reckons with, in a sentence; empty: it has none."""
+    limits = (("in_flight", account.in_flight), ("sender_daily_cap", account.s_cap))
+    names = [name for name, limit in limits if limit]
+    if not names:
+        return ""
+    verb = "are" if len(names) > 1 else "is"
+    return f"The {' and '.join(names)} of account {account.name} {verb} not reckoned with."
 
 
 def _can(account: "AccountState") -> bool:
     return bool(account.interval) and account.halted is None and account.stopped is None
 
 
-def _told(scene: Scene, stream: Stream, rivals: Counter[tuple[str, Lane]]) -> Estimate:
+def _told(scene: Scene, stream: Stream, counts: _Counts) -> Estimate:
     stuck = _stuck(scene, stream.row)
     if stuck is not None:
-        return Estimate(None, stuck)
+        return stuck
     if stream.done_at is None:
-        return Estimate(None, "it is more than a year ahead, or depends on too much to say")
+        return Estimate(None, FAR, "can't be said")
     at = instant(scene.now / 1000 + max(stream.done_at, 0.0) * 1000)
-    return Estimate(at, _because(scene, stream, rivals))
+    return Estimate(at, _because(scene, stream, counts))
 
 
-def _stuck(scene: Scene, row: "Row") -> str | None:
+def _stuck(scene: Scene, row: "Row") -> Estimate | None:
     """Return why a row goes nowhere until somebody or something changes that, or None."""
     if not row.route:
-        return "No account was known when it was accepted."
+        return Estimate(None, "No account was known when it was accepted.", "no route")
     known = [scene.accounts[name] for name in row.route.split(",") if name in scene.accounts]
     if any(_can(account) for account in known) or len(known) < len(row.route.split(",")):
         return None
     chosen, passed = choose(known, scene.now)
-    if chosen is not None:
-        return f"Account {chosen.name} is tried with one message now: only if it works, the others follow."
-    return " ".join(sentence for reason in passed for sentence in reason.said)
+    trial = None if chosen is None else tried(chosen)
+    reasons = passed if trial is None else (trial,)
+    told = " ".join(sentence for reason in reasons for sentence in reason.said)
+    return Estimate(None, told, STATES[reasons[0].limit])
 
 
-def _because(scene: Scene, stream: Stream, rivals: Counter[tuple[str, Lane]]) -> str:
+def _because(scene: Scene, stream: Stream, counts: _Counts) -> str:
     known = [scene.accounts[name] for name in stream.names if name in scene.accounts]
     chosen, passed = choose(known, scene.now)
     account = chosen if chosen is not None and _can(chosen) else next(each for each in known if _can(each))
     full, lowered = rounded(account.rate or 0), rounded(1_000_000 / account.pace(scene.now))
-    parts = [f"account {account.name} sends {full:g} a second"]
+    parts = [f"Account {account.name} sends {a_second(full, account.unit)}"]
     if lowered < full:
-        parts = [
-            f"account {account.name} sends {lowered:g} of its {full:g} a second, and its rate climbs back"
-        ]
+        part = f"{lowered:g} of its {a_second(full, account.unit)}"
+        parts = [f"Account {account.name} sends {part}, and its rate climbs back"]
     if account.is_paused(scene.now):
         parts.append(f"after a pause of {spell(account.paused_until / 1000 - scene.now / 1_000_000)}")
-    others = rivals[account.name, stream.row.lane] - 1
+    key = (account.name, stream.row.lane)
+    if key not in counts:
+        counts[key] = len(rivals(scene.rows, *key))
+    others = counts[key] - 1
     if others:
-        parts.append(
-            f"{others} other {'row takes' if others == 1 else 'rows take'} turns with it or go before"
-        )
+        takes, goes = ("takes", "goes") if others == 1 else ("take", "go")
+        parts.append(f"{counted(others, 'other row')} {takes} turns with it or {goes} before")
     left = account.cap - account.used_today(scene.now)
     if account.cap and stream.went > left:
-        parts.append(f"at most {account.cap} a day")
+        parts.append(f"at most {account.cap}{'' if account.unit == 'messages' else f' {account.unit}'} a day")
     parts += [f"account {reason.account} sends nothing now" for reason in passed[:1] if chosen is not None]
-    return ", ".join(parts)
-
-
-def competes(row: "Row", other: "Row", account: str) -> bool:
-    """Return whether messages of `row` go before, or take turns with, those of `other` at an account."""
-    before = LANE_CODES[row.lane] <= LANE_CODES[other.lane]
-    return row is not other and row.length > 0 and row.serves(account) and before
+    told = f"{', '.join(parts)}."
+    return " ".join(filter(None, (told, left_out(account))))

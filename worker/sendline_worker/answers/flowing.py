@@ -1,6 +1,7 @@
 """The parts of the simulation in estimates.py: an account's rate as it changes, and the rows it goes to."""
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from sendline.contract.lane import Lane
@@ -19,12 +20,11 @@ _LEAST: Final = 1e-9
 class Flow:
     """One account's rate. Times are seconds from the instant of the scene."""
 
-    def __init__(self, state: "AccountState", now: int, size: float) -> None:
-        """Take an account as it stands at `now` (us); a message costs `size` where it counts segments."""
+    def __init__(self, state: "AccountState", now: int) -> None:
+        """Take an account as it stands at `now` (us)."""
         self._state, self._now = state, now
-        self.cost = max(size, 1.0) if state.unit == "segments" else 1.0
         pace = state.pace(max(now, state.paused_until * 1000))
-        tat = max(state.tat, now)
+        tat = state.spent_until(now)
         if state.paused_until:
             tat = max(tat, state.paused_until * 1000 + (state.burst - 1) * pace)
         self.start = (tat - state.burst * pace - now) / 1_000_000
@@ -43,6 +43,10 @@ class Flow:
     def sender_speed(self) -> float:
         """Units a second that one sender may send."""
         return 1_000_000 / self._state.s_interval if self._state.s_interval else math.inf
+
+    def cost(self, row: "Row") -> int:
+        """Return the units that a message of a row costs."""
+        return row.segments if self._state.unit == "segments" else 1
 
     def rate(self, at: float) -> float:
         """Return the units a second that it may send from `at` on, until the next event."""
@@ -89,7 +93,9 @@ class Stream:
         self.names = row.route.split(",") if row.route else []
         self.left = float(row.length)
         self.held = (row.held_until - now) / 1_000_000 if row.held_until is not None else -math.inf
-        self.sender = row.name.partition("@")[2]
+        self.sender = row.sender or ""
+        self.weight = row.weight
+        """By which it takes turns: its campaign's, or its part of that."""
         self.speed = 0.0
         """Messages a second."""
         self.went = 0.0
@@ -126,7 +132,7 @@ def share_out(flow: Flow, at: float, streams: "Sequence[Stream]", shares: tuple[
         if lane:
             left -= _fill(left - sum(kept[place + 1 :]), _parts(lane), ceilings)
     for stream in streams:
-        stream.speed /= flow.cost
+        stream.speed /= flow.cost(stream.row)
     return rate - left
 
 
@@ -140,12 +146,20 @@ def _ceilings(flow: Flow, streams: "Iterable[Stream]") -> dict[int, float]:
     return {id(stream): flow.sender_speed / rows[stream.sender] for stream in streams}
 
 
+def weigh(waiting: "Sequence[Stream]") -> None:
+    """Let the rows of one campaign in one line, of which there is one for each sender, share its weight."""
+    rows = Counter((stream.row.lane, stream.row.route, stream.row.campaign) for stream in waiting)
+    for stream in waiting:
+        row = stream.row
+        stream.weight = row.weight / (rows[row.lane, row.route, row.campaign] if row.campaign else 1)
+
+
 def _parts(lane: "Iterable[Stream]") -> list[tuple[Stream, float]]:
     """Return what each row of a lane counts: its lines count the same, and their rows by their weights."""
     lines: dict[str, float] = {}
     for stream in lane:
-        lines[stream.row.route] = lines.get(stream.row.route, 0.0) + stream.row.weight
-    return [(stream, stream.row.weight / lines[stream.row.route]) for stream in lane]
+        lines[stream.row.route] = lines.get(stream.row.route, 0.0) + stream.weight
+    return [(stream, stream.weight / lines[stream.row.route]) for stream in lane]
 
 
 def _fill(speed: float, parts: list[tuple[Stream, float]], ceilings: dict[int, float]) -> float:

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from sendline.contract.message import instant, stamp
-from sendline_worker.answers.estimates import Scene, competes, estimate
-from sendline_worker.answers.reasons import Limit, Reason, choose
-from sendline_worker.answers.spelling import counted, rounded, spell
+from sendline_worker.answers.estimates import Scene, estimate, rivals
+from sendline_worker.answers.reasons import Limit, Reason, choose, paused, tried
+from sendline_worker.answers.spelling import a_second, counted, rounded, spell
 
 if TYPE_CHECKING:
     from sendline.contract.message import Message
@@ -52,31 +52,18 @@ def _held_at(
     now = standing.pulse.now
     row = standing.row
     if account.is_paused(now):
-        until = instant(account.paused_until)
-        left = spell(account.paused_until / 1000 - now / 1_000_000)
-        cause = account.cause or "no cause was kept"
-        return Reason(
-            Limit.PAUSED, (f"Account {account.name} is paused for {left} more: {cause}.",), until=until
-        )
+        return paused(account, now)
     if row is not None and row.held_until is not None and row.held_until > now:
         return _held_by_sender(account, row, now)
     if account.stopped is not None:
-        return _tried(account, standing)
+        return None if standing.ahead == 0 else tried(account)
     if account.in_flight and account.flying >= account.in_flight:
-        said = f"Account {account.name} has all of its {account.in_flight} calls under way (in_flight)."
+        calls = "its only call" if account.in_flight == 1 else f"all of its {account.in_flight} calls"
+        said = f"Account {account.name} has {calls} under way (in_flight)."
         return Reason(Limit.IN_FLIGHT, (said,))
     if about is not None and about - instant(now / 1000) < SOON:
         return None
     return _held_by_rate(account, message, standing, about)
-
-
-def _tried(account: "AccountState", standing: "Standing") -> Reason | None:
-    """Return what holds a message while its account, that was stopped or broken, is about to be tried."""
-    if standing.ahead == 0:
-        return None
-    limit = Limit.BREAKER if account.broken else Limit.STOPPED
-    said = f"Account {account.name} is tried with one message now; the others follow if it works"
-    return Reason(limit, (f"{said}: {account.stopped}.",))
 
 
 def _held_by_sender(account: "AccountState", row: "Row", now: int) -> Reason:
@@ -87,7 +74,7 @@ def _held_by_sender(account: "AccountState", row: "Row", now: int) -> Reason:
         said = f"Its sender has sent its {sent} of today through account {account.name}"
         return Reason(Limit.SENDER_DAILY_CAP, (f"{said}: it goes on at {stamp(until)}.",), until=until)
     left = spell((held - now) / 1_000_000)
-    each = f" {rounded(1_000_000 / account.s_interval):g} a second" if account.s_interval else ""
+    each = f" {a_second(rounded(1_000_000 / account.s_interval), account.unit)}" if account.s_interval else ""
     said = f"Account {account.name} sends{each} from each sender: its sender goes on in {left}."
     return Reason(Limit.SENDER_RATE, (said,), until=until)
 
@@ -97,11 +84,12 @@ def _held_by_rate(
 ) -> Reason:
     now, row = standing.pulse.now, standing.row
     full, lowered = rounded(account.rate or 0), rounded(1_000_000 / account.pace(now))
-    limit, rate = Limit.RATE, f"Account {account.name} sends {full:g} a second"
+    limit, rate = Limit.RATE, f"Account {account.name} sends {a_second(full, account.unit)}"
     if lowered < full:
         limit = Limit.THROTTLED
-        rate = f"Account {account.name}, asked to slow down, sends {lowered:g} of its {full:g} a second"
-    others = [each for each in standing.rows if row is not None and competes(each, row, account.name)]
+        part = f"{lowered:g} of its {a_second(full, account.unit)}"
+        rate = f"Account {account.name}, asked to slow down, sends {part}"
+    others = [each for each in rivals(standing.rows, account.name, message.lane) if each is not row]
     if others and standing.ahead == 0 and limit is Limit.RATE:
         limit = Limit.TURNS
     if about is None:
@@ -109,7 +97,8 @@ def _held_by_rate(
     else:
         left = spell((about - instant(now / 1000)).total_seconds())
         said = [f"{rate}: its turn comes {'within' if standing.ahead is None else 'in'} about {left}."]
-    return Reason(limit, (*said, *_others(message, others)))
+    turns = _others(message, others)
+    return Reason(limit, (*turns, *said) if limit is Limit.TURNS else (*said, *turns))
 
 
 def _others(message: "Message", others: "list[Row]") -> list[str]:
@@ -128,11 +117,11 @@ def _others(message: "Message", others: "list[Row]") -> list[str]:
 
 def _about(message: "Message", standing: "Standing", shares: tuple[float, float]) -> datetime | None:
     """Return about when a message's turn comes; where it stands too far back, by when."""
-    if standing.row is None:
+    if standing.row is None or standing.is_missing:
         return None
+    own = replace(standing.row, segments=max(message.segments, 1))
     rows = [row for row in standing.rows if row is not standing.row]
     accounts = {account.name: account for account in standing.accounts}
-    size = float(max(message.segments, 1))
-    scene = Scene(standing.pulse.now, accounts, (standing.row, *rows), shares, size)
+    scene = Scene(standing.pulse.now, accounts, (own, *rows), shares)
     number = None if standing.ahead is None else standing.ahead + 1
-    return estimate(scene, standing.row, number).at
+    return estimate(scene, own, number).at

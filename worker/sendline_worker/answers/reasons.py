@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sendline.contract.message import instant, stamp
 from sendline_worker.answers.spelling import counted, spell
@@ -26,12 +26,13 @@ class Limit(StrEnum):
     IN_FLIGHT = "in_flight"
     """As many calls are under way as its account allows."""
     DAILY_CAP = "daily_cap"
+    """Its account has sent what it may send in a day."""
     SENDER_RATE = "sender_rate"
+    """Its account sends so many a second from each sender."""
     SENDER_DAILY_CAP = "sender_daily_cap"
+    """Its sender has sent, through its account, what one sender may send in a day."""
     PAUSED = "paused"
-    """The provider asked for a pause."""
-    HALTED = "halted"
-    """A person paused the account."""
+    """The provider asked for a pause, or a person paused the account."""
     STOPPED = "stopped"
     """The provider does not serve the account."""
     BREAKER = "breaker"
@@ -58,6 +59,18 @@ class Limit(StrEnum):
     """A receipt, a look-up or a person."""
 
 
+By = Literal["person", "provider"]
+
+STATES: Final = {
+    Limit.NOT_CONFIGURED: "unknown",
+    Limit.PAUSED: "paused",
+    Limit.STOPPED: "stopped",
+    Limit.BREAKER: "broken",
+    Limit.DAILY_CAP: "spent",
+}
+"""The state of an account, in a word, of which a limit is told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """What a message waits for."""
@@ -71,11 +84,19 @@ class Reason:
     """When the limit ends, where that is known."""
     about: "datetime | None" = None
     """About when the message goes, if nothing new comes before it; None: that can't be said."""
+    paused_by: By | None = None
+    """Who paused the account, where that is the limit."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
         until, about = stamp(self.until), stamp(self.about)
-        return {"limit": self.limit.value, "account": self.account, "until": until, "about": about}
+        return {
+            "limit": self.limit.value,
+            "account": self.account,
+            "paused_by": self.paused_by,
+            "until": until,
+            "about": about,
+        }
 
 
 def choose(accounts: "Iterable[AccountState]", now: int) -> "tuple[AccountState | None, tuple[Reason, ...]]":
@@ -104,7 +125,7 @@ def closed(account: "AccountState", now: int) -> Reason | None:
         said = (
             f"Account {name} is paused by a person{cause}. `sendline accounts resume {name}` lets it go on."
         )
-        return Reason(Limit.HALTED, (said,), account=name)
+        return Reason(Limit.PAUSED, (said,), account=name, paused_by="person")
     if account.stopped is not None and account.is_paused(now):
         return _stopped(account, now)
     if account.is_spent(now):
@@ -114,6 +135,26 @@ def closed(account: "AccountState", now: int) -> Reason | None:
         said = f"Account {name} has sent its {sent} of {day}: it goes on at {stamp(until)}."
         return Reason(Limit.DAILY_CAP, (said,), account=name, until=until)
     return None
+
+
+def paused(account: "AccountState", now: int) -> Reason | None:
+    """Return until when its provider lets an account wait at `now` (us); None: it doesn't."""
+    if not account.is_paused(now):
+        return None
+    left = spell(account.paused_until / 1000 - now / 1_000_000)
+    cause = account.cause or "no cause was kept"
+    said = f"Account {account.name} is paused for {left} more: {cause}."
+    until = instant(account.paused_until)
+    return Reason(Limit.PAUSED, (said,), account=account.name, until=until, paused_by="provider")
+
+
+def tried(account: "AccountState") -> Reason | None:
+    """Return what holds all messages but one, while an account that was stopped or broken is to be tried."""
+    if account.stopped is None:
+        return None
+    limit = Limit.BREAKER if account.broken else Limit.STOPPED
+    said = f"Account {account.name} is tried with one message now; the others follow if it works"
+    return Reason(limit, (f"{said}: {account.stopped}.",), account=account.name)
 
 
 def _stopped(account: "AccountState", now: int) -> Reason:

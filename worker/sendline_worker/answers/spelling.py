@@ -7,8 +7,9 @@ _UNITS: Final = (("day", 86400), ("h", 3600), ("min", 60))
 
 def spell(seconds: float) -> str:
     """Return a length of time for people: 80 ms, 1.5 s, 12 s, 3 min 20 s, 2 h 5 min, 3 days."""
-    if seconds < 1:
-        return f"{max(seconds, 0) * 1000:.0f} ms"
+    ms = round(max(seconds, 0) * 1000)
+    if ms < 1000:  # noqa: PLR2004 - a second
+        return f"{ms} ms"
     if seconds < 10:  # noqa: PLR2004 - from here on tenths say nothing
         return f"{seconds:.1f}".removesuffix(".0") + " s"
     left = round(seconds)
@@ -25,6 +26,11 @@ def spell(seconds: float) -> str:
 def rounded(rate: float) -> float:
     """Return a rate as a person configured it: the ledger keeps whole microseconds between two units."""
     return float(f"{rate:.4g}")
+
+
+def a_second(rate: float, unit: str = "messages") -> str:
+    """Return a rate in an account's unit, for people: 20 a second, 20 segments a second."""
+    return f"{rate:g} a second" if unit == "messages" else f"{rate:g} {unit} a second"
 
 
 def counted(number: int, thing: str) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from sendline.contract.message import instant, stamp
 from sendline.contract.status import WAITING, Status
 from sendline.ledger.recovery import WHAT_HAPPENED
+from sendline.ledger.standing import SEARCHED
 from sendline_worker.answers.holding import held_back
 from sendline_worker.answers.reasons import Limit, Reason
 from sendline_worker.answers.spelling import spell
@@ -18,22 +19,23 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 3.0
 """Seconds for which something that could happen may not have happened yet, without anything being wrong."""
-SHARES: Final = (0.05, 0.05)
-"""The parts of an account's rate kept for normal and for bulk messages, unless settings say otherwise."""
 
 _BEHIND: Final = f"Nothing is sent: {WHAT_HAPPENED}. Run `sendline recover`."
 
 
 def explain(
-    message: "Message", standing: "Standing", max_attempts: int, shares: tuple[float, float] = SHARES
+    message: "Message", standing: "Standing", max_attempts: int, shares: tuple[float, float]
 ) -> list[str]:
-    """Return the reasons, the most telling first; none where nothing is waited for."""
+    """Return the reasons, the most telling first; none where nothing is waited for.
+
+    `shares` are the parts of an account's rate kept for normal and for bulk messages.
+    """
     reason = look_into(message, standing, max_attempts, shares)
     return [] if reason is None else list(reason.said)
 
 
 def look_into(
-    message: "Message", standing: "Standing", max_attempts: int, shares: tuple[float, float] = SHARES
+    message: "Message", standing: "Standing", max_attempts: int, shares: tuple[float, float]
 ) -> Reason | None:
     """Return what a message waits for; None where it waits for nothing."""
     now = instant(standing.pulse.now / 1000)
@@ -150,8 +152,12 @@ def _nobody(pulse: "Pulse") -> list[str]:
 
 def _place(message: "Message", standing: "Standing") -> str:
     line = f"the {message.lane} line of {' or '.join(message.route)}"
+    if standing.is_missing:
+        again = "a worker may have taken it this moment. If it is still not found, run `sendline audit`"
+        return f"It was not found in {line}: {again}."
     if standing.ahead is None:
-        return f"It stands far back in {line}: {standing.row.length if standing.row else 0} wait there."
+        length = standing.row.length if standing.row else 0
+        return f"It stands far back in {line}, behind {SEARCHED} or more: {length} wait there."
     if standing.ahead == 0:
         return f"It stands at the head of {line}."
     verb = "message stands" if standing.ahead == 1 else "messages stand"

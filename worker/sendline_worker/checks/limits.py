@@ -1,9 +1,11 @@
 """What `sendline check` finds of limits: configured ones that hinder each other, accounts held up."""
 
+import shutil
 from typing import TYPE_CHECKING, Final
 
 from sendline.ledger import verbs
 from sendline.ledger.account_state import account_state
+from sendline.ledger.accounts import FIELDS
 from sendline.ledger.standing import clock
 from sendline_worker.answers.limits import adjusted
 from sendline_worker.answers.spelling import counted, rounded
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from sendline.ledger.account_state import AccountState
+    from sendline.ledger.accounts import AccountLimits
     from sendline.ledger.connection import Ledger
     from sendline.settings import Settings
     from sendline_worker.accounts import Account
@@ -34,11 +37,21 @@ def check_limits(settings: "Settings", accounts: "Mapping[str, Account]") -> "It
             yield from _check_weights(route.to, dict(zip(route.accounts, route.weights, strict=True)), rates)
 
 
-def check_states(ledger: "Ledger") -> "Iterator[Check]":
+def check_alerts(settings: "Settings") -> "Iterator[Check]":
+    """Check that the command which is told of accounts is there."""
+    if settings.alert_command and shutil.which(settings.alert_command[0]) is None:
+        fix = "correct its first word, the name or the path of a program"
+        yield Check("warn", "alert_command", "its program is not found on this machine", fix)
+
+
+def check_states(ledger: "Ledger", accounts: "Mapping[str, Account]") -> "Iterator[Check]":
     """Check how the accounts stand that workers have published. Raises LedgerError."""
     now = ledger.run(clock())
     for name in ledger.run(verbs.directory()).accounts:
-        yield from check_state(ledger.run(account_state(name)), now)
+        state = ledger.run(account_state(name))
+        yield from check_state(state, now)
+        if name in accounts:
+            yield from _check_difference(state, accounts[name].limits)
 
 
 def check_state(state: "AccountState", now: int) -> "Iterator[Check]":
@@ -52,16 +65,24 @@ def check_state(state: "AccountState", now: int) -> "Iterator[Check]":
         told = f"{name} fails, its circuit breaker is {state.breaker(now)}: {state.stopped}"
         yield Check("warn", "accounts", told, "see its provider; it is tried again by itself")
     elif state.stopped is not None:
-        fix = f"mend that at its provider; then {again}"
-        yield Check("warn", "accounts", f"{name} is stopped: {state.stopped}", fix)
+        fix = f"see to it with its provider, then {again}"
+        yield Check("FAIL", "accounts", f"{name} is stopped: {state.stopped}", fix)
     if state.is_spent(now):
         sent = counted(state.cap, state.unit.removesuffix("s"))
-        fix = f"wait for midnight in {state.zone}, or `sendline accounts set {name} --daily-cap`"
+        fix = f"wait for midnight in {state.zone}, or `sendline accounts set {name} --daily-cap NUMBER`"
         yield Check("warn", "accounts", f"{name} has sent its {sent} of today", fix)
     if state.adjusted:
         limits = ", ".join(adjusted(state))
         fix = f"`sendline accounts set {name} --reset` takes that back"
         yield Check("warn", "accounts", f"{name} has other limits than are configured: {limits}", fix)
+
+
+def _check_difference(state: "AccountState", limits: "AccountLimits") -> "Iterator[Check]":
+    here = limits.stored
+    others = [name for name, field in FIELDS.items() if state.configured.get(field) != here[field]]
+    if others and state.configured:
+        told = f"{state.name} works by other limits than are configured here: {', '.join(others)}"
+        yield Check("warn", "accounts", told, "restart the workers, or correct the configuration here")
 
 
 def _check_senders(account: "Account") -> "Iterator[Check]":

@@ -1,12 +1,15 @@
 """`sendline accounts`: how each stands, and what waits for it; `set`, `pause`, `resume` and `history`."""
 
+import contextlib
+import sys
 import time
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from sendline.contract.errors import LedgerError
 from sendline.contract.message import stamp
-from sendline.ledger.accounts import changes_after, halt, resume
+from sendline.ledger.accounts import changes_after, halt, newest_change, resume
 from sendline.ledger.limits import Limits
 from sendline_worker.alerts import sentence
 from sendline_worker.cli import opening
@@ -14,7 +17,7 @@ from sendline_worker.cli.accounts_table import show
 from sendline_worker.cli.adjusting import check_account, set_limits, unknown
 from sendline_worker.cli.apps import Config, Json, make_app
 from sendline_worker.cli.failures import Failure
-from sendline_worker.cli.house import read_house
+from sendline_worker.cli.overview import read_account, read_overview
 from sendline_worker.cli.printing import print_json, print_line, print_table
 
 if TYPE_CHECKING:
@@ -49,6 +52,7 @@ def accounts(
 
     `rate` is what is configured, or what a person has set; `in force` is less after the provider asked to
     slow down, and 0 where nothing goes. A message that may go by several accounts is counted at each of them.
+    Beside how many wait stands how long ago the oldest of them was accepted, scheduled ones included.
 
     \b
     Examples:
@@ -63,7 +67,8 @@ def accounts(
         _check_order(context, context.invoked_subcommand)
         return
     settings = opening.load(config)
-    found = read_house(settings)
+    with opening.ledger(settings) as ledger:
+        found = read_overview(ledger, settings)
     addresses = _addresses(settings) if urls else {}
     if json:
         plain = found.to_dict()
@@ -99,9 +104,9 @@ def pause(
     with opening.ledger(settings) as ledger:
         if not ledger.run(halt(Limits.of(settings), account, reason)):
             raise unknown(ledger, settings, account)
-    if json:
-        print_json({"account": account, "paused": True, "reason": reason or None})
-    else:
+        if json:
+            print_json(read_account(ledger, settings, account))
+    if not json:
         print_line("ok", f"account {account} is paused; `sendline accounts resume {account}` lets it go on")
 
 
@@ -119,10 +124,13 @@ def let_go_on(*, account: Name, config: Config = None, json: Json = False) -> No
     with opening.ledger(settings) as ledger:
         if not ledger.run(resume(Limits.of(settings), account)):
             raise unknown(ledger, settings, account)
+        found = read_account(ledger, settings, account)
     if json:
-        print_json({"account": account, "paused": False})
-    else:
+        print_json(found)
+    elif found["why"] is None:
         print_line("ok", f"account {account} goes on")
+    else:
+        print_line("ok", f"account {account} was let go on.", found["why"])
 
 
 @app.command()
@@ -151,7 +159,7 @@ def history(
         seen = found[-1].seq if found else 0
         shown = [each for each in found if account in {None, each.account}][-limit:]
         if json and not follow:
-            print_json({"changes": [each.to_dict() for each in shown]})
+            print_json({"changes": [_plain(each) for each in shown]})
             return
         if not shown and not follow:
             print_line("no account has changed yet")
@@ -161,21 +169,41 @@ def history(
 
 
 def _follow(ledger: "Ledger", seen: int, account: str | None, *, json: bool) -> None:
-    """Print what comes until Ctrl-C, which is how this ends."""
-    try:
+    """Print what comes until Ctrl-C, which is how this ends. It waits where the server can't be used."""
+    waits = False
+    with contextlib.suppress(KeyboardInterrupt):
         while True:
             time.sleep(FOLLOWED_EVERY)
-            new = list(_changes(ledger, seen))
+            try:
+                if waits:
+                    seen = min(seen, ledger.run(newest_change()))  # it may have come back from an older state
+                new = list(_changes(ledger, seen))
+            except LedgerError as error:
+                if not waits:
+                    _say(f"waiting: {error}")
+                waits = True
+                continue
+            if waits:
+                _say("going on: Redis answers again")
+            waits = False
             seen = new[-1].seq if new else seen
             _print_changes([each for each in new if account in {None, each.account}], json=json)
-    except KeyboardInterrupt:
-        return
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def _plain(change: "AccountChange") -> dict[str, Any]:
+    """Return a change as plain JSON types, its time as in other commands."""
+    return change.to_dict() | {"at": stamp(change.at)}
 
 
 def _print_changes(changes: "list[AccountChange]", *, json: bool) -> None:
     for each in changes:
         if json:
-            print_json(each.to_dict())
+            print_json(_plain(each))
         else:
             print_line(stamp(each.at) or "", "", each.account, sentence(each))
 

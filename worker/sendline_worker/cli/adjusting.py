@@ -10,10 +10,11 @@ from sendline.ledger.account_state import account_state
 from sendline.ledger.accounts import LIMITS, adjust
 from sendline.ledger.limits import Limits
 from sendline.settings import AccountSettings
-from sendline_worker.answers.limits import adjusted, limits_of, number
+from sendline_worker.answers.limits import adjusted, limits_of, told
 from sendline_worker.cli import opening
 from sendline_worker.cli.apps import Config, Json
 from sendline_worker.cli.failures import Failure
+from sendline_worker.cli.overview import read_account
 from sendline_worker.cli.printing import print_json, print_line
 
 if TYPE_CHECKING:
@@ -75,11 +76,11 @@ def set_limits(
         _check_sender_burst(state, changes)
         if not ledger.run(adjust(Limits.of(settings), account, changes)):
             raise unknown(ledger, settings, account)
-        state = ledger.run(account_state(account))
-    if json:
-        print_json({"account": account, "limits": limits_of(state), "adjusted": adjusted(state)})
-        return
-    print_line("ok", f"account {account}:", _told(state))
+        if json:
+            print_json(read_account(ledger, settings, account))
+            return
+        changed = told(ledger.run(account_state(account)))
+    print_line("ok", f"account {account}:", changed or "all of its limits are those that are configured")
 
 
 def read_limit(limit: str, text: str) -> float | None:
@@ -92,16 +93,16 @@ def read_limit(limit: str, text: str) -> float | None:
         return 0
     whole = not limit.endswith("rate")
     least, most = _bounds(limit)
-    low = "more than 0" if least is None else f"at least {least:g}"
+    low = f"at least {f'{least:f}'.rstrip('0').rstrip('.')}"
     lifts = ", 0 for no bound" if limit in LIFTED else ""
     wanted = (
-        f"a {'whole ' if whole else ''}number, {low} and at most {most:g}{lifts}, or the word {CONFIGURED}"
+        f"a {'whole ' if whole else ''}number, {low} and at most {most:,.0f}{lifts}, or the word {CONFIGURED}"
     )
     try:
         found = int(word) if whole else float(word)
     except ValueError:
         raise Failure(option, f"{text!r} is not {wanted}") from None
-    if not math.isfinite(found) or found > most or found < (least or 0) or found == 0:
+    if not math.isfinite(found) or not least <= found <= most:
         raise Failure(option, f"{text!r} is not {wanted}")
     return found
 
@@ -120,9 +121,9 @@ def unknown(ledger: "Ledger", settings: "Settings", account: str) -> Failure:
     return Failure("account", f"{account!r} is not known; known: {', '.join(known) or 'none'}")
 
 
-def _bounds(limit: str) -> tuple[float | None, float]:
-    """Return the least and the most that the configuration allows; None: anything above 0."""
-    least, most = None, math.inf
+def _bounds(limit: str) -> tuple[float, float]:
+    """Return the least and the most that the configuration allows."""
+    least, most = 0.0, math.inf
     for bound in AccountSettings.model_fields[limit].metadata:
         least = getattr(bound, "ge", least)
         most = getattr(bound, "le", most)
@@ -138,13 +139,3 @@ def _check_sender_burst(state: "AccountState", changes: dict[str, float | None])
         rate = state.configured.get("s_interval", 0)
     if not rate:
         raise Failure("--sender-burst", "has no meaning without a rate for senders; give --sender-rate, too")
-
-
-def _told(state: "AccountState") -> str:
-    changed = adjusted(state)
-    if not changed:
-        return "all of its limits are those that are configured"
-    return "; ".join(
-        f"{limit} {number(values['in_force'])}, configured {number(values['configured'])}"
-        for limit, values in changed.items()
-    )

@@ -1,12 +1,12 @@
 """`sendline campaign`: what campaigns get of the accounts that carry them."""
 
 import math
-import re
 from typing import Annotated, Final
 
 import typer
 
-from sendline.contract.draft import MAX_CAMPAIGN
+from sendline.contract.draft import campaign_name
+from sendline.contract.errors import InvalidMessage
 from sendline.ledger.lines import read_rows, weigh
 from sendline_worker.answers.spelling import counted
 from sendline_worker.cli import opening
@@ -14,11 +14,12 @@ from sendline_worker.cli.apps import Config, Json, make_app
 from sendline_worker.cli.failures import Failure
 from sendline_worker.cli.printing import print_json, print_line
 
-app = make_app(no_args_is_help=True)
+app = make_app()
 
 LEAST: Final = 0.01
+"""The least weight: a hundredth of what a campaign gets that was not weighed."""
 MOST: Final = 1000.0
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+"""The greatest weight."""
 
 
 @app.callback()
@@ -54,12 +55,13 @@ def set_weight(
     checked = _name(name)
     with opening.ledger(opening.load(config)) as ledger:
         ledger.run(weigh(checked, number))
-        waiting = sum(row.length for row in read_rows(ledger) if row.campaign == checked)
+        waiting = sum(row.length for row in read_rows(ledger, heads=False) if row.campaign == checked)
     if json:
         print_json({"campaign": checked, "weight": number, "waiting": waiting})
         return
-    line = f"campaign {checked} takes turns with weight {number:g}; {counted(waiting, 'message')} of it wait"
-    print_line("ok", line + ("s" if waiting == 1 else ""))
+    verb = "waits" if waiting == 1 else "wait"
+    waits = f"{counted(waiting, 'message')} of it {verb}"
+    print_line("ok", f"campaign {checked} takes turns with weight {number:g}; {waits}")
 
 
 def _weight(text: str) -> float:
@@ -73,8 +75,7 @@ def _weight(text: str) -> float:
 
 
 def _name(text: str) -> str:
-    if len(text) > MAX_CAMPAIGN or _NAME.fullmatch(text) is None:
-        raise Failure(
-            "name", f"{text!r} is no campaign's name: 1 to {MAX_CAMPAIGN} letters, digits, . _ and -"
-        )
-    return text
+    try:
+        return campaign_name(text)
+    except InvalidMessage as error:
+        raise Failure("name", f"{text!r} is no campaign's name: it {error.problem}") from None

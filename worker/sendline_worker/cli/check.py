@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from sendline.contract.errors import ConfigurationError, LedgerError
 from sendline.ledger import verbs
 from sendline_worker.accounts import load_accounts
-from sendline_worker.checks.limits import check_limits, check_states
+from sendline_worker.checks.limits import check_alerts, check_limits, check_states
 from sendline_worker.checks.parts import Check, check_accounts, check_providers, check_workers
 from sendline_worker.checks.server import check_redis
 from sendline_worker.cli import opening
@@ -62,6 +62,7 @@ def _checks(config: str | None) -> "Iterator[Check]":
     else:
         yield from check_accounts(settings, accounts, () if accounts else _published(settings))
         yield from check_limits(settings, accounts)
+    yield from check_alerts(settings)
     yield from _ledger_checks(settings, accounts)
     yield from check_providers(accounts)
 
@@ -82,7 +83,7 @@ def _ledger_checks(settings: "Settings", accounts: "Mapping[str, Account]") -> "
                 if each.subject == "redis" and each.level == "FAIL":
                     return
             yield from check_workers(settings, accounts, ledger)
-            yield from check_states(ledger)
+            yield from check_states(ledger, accounts)
     except (ConfigurationError, LedgerError) as error:
         yield Check("FAIL", "redis", str(error))
 

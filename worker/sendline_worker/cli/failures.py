@@ -1,6 +1,8 @@
 """What went wrong, as one clear line: `error: FIELD: what is wrong; the fix`, and the exit code."""
 
+import errno
 import json
+import os
 import re
 from typing import Any, Final
 
@@ -12,6 +14,7 @@ INTERRUPTED: Final = 130
 CUT_OFF: Final = 141
 """Nobody reads our output any more, as for a program that SIGPIPE ends."""
 
+_OUTPUT_LOST: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _FIELD: Final = re.compile(r"(?P<field>[\w.\[\]-]{1,80}): (?P<message>.+)", re.DOTALL)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
@@ -43,6 +46,9 @@ def failure_of(error: Exception, command: str = "sendline") -> Failure | None:
         return missing_module(error)
     if hasattr(error, "format_message"):
         return _of_usage(error, command)
+    if isinstance(error, OSError) and error.errno in _OUTPUT_LOST:
+        why = os.strerror(error.errno or 0).lower()
+        return Failure("output", f"can't be written: {why}; make room, or write elsewhere")
     from sendline.contract.errors import SendlineError
 
     return _of_sendline(error) if isinstance(error, SendlineError) else None

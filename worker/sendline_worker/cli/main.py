@@ -53,6 +53,7 @@ def _call(name: str, module: Any, words: list[str]) -> int:
     import typer
 
     command = typer.main.get_command(module.app)
+    _check_given(name, command, words)
     try:
         with command.make_context(f"sendline {name}", words) as context:
             code = command.invoke(context)
@@ -61,6 +62,14 @@ def _call(name: str, module: Any, words: list[str]) -> int:
     except (typer.Abort, EOFError):
         raise KeyboardInterrupt from None
     return int(code or 0)
+
+
+def _check_given(name: str, command: Any, words: list[str]) -> None:
+    """Refuse a family of commands of which none is given, where it means nothing alone."""
+    family = list(getattr(command, "commands", ()))
+    if not family or command.invoke_without_command or [word for word in words if word != "--json"]:
+        return
+    raise Failure("command", f"missing; give {' or '.join(family)}, see `sendline {name} --help`")
 
 
 def _unknown(word: str) -> Failure:

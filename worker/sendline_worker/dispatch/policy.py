@@ -11,7 +11,7 @@ from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_exponent
 
 from sendline.contract.codes import ErrorCode
 from sendline.contract.status import Status
-from sendline.ledger.record import MAX_REASON, Flag
+from sendline.ledger.record import Flag
 from sendline.ledger.work import HEAD, Claim, Settlement
 from sendline_worker.outcomes import (
     Accepted,
@@ -86,12 +86,16 @@ def settlement(
             said = f"attempt {attempt} of {policy.max_attempts}: {reason}"
             return settle(Status.FAILED, code=ErrorCode.ATTEMPTS_EXHAUSTED, reason=said, effect="fail")
         case NotAccepted(reason):
-            again = partial(settle, Status.RETRYING, code=ErrorCode.UNAVAILABLE, effect="fail")
-            names = _accounts(claim)
-            delay = 0 if attempt < len(names) else policy.backoff(attempt, random())
-            if len(names) == 1:
-                return again(reason=reason, delay=delay)
-            return again(reason=_onward(reason, _after(claim.account, names)), delay=delay, onward=True)
+            accounts = _accounts(claim)
+            delay = 0 if attempt < accounts else policy.backoff(attempt, random())
+            return settle(
+                Status.RETRYING,
+                code=ErrorCode.UNAVAILABLE,
+                reason=reason,
+                delay=delay,
+                effect="fail",
+                onward=accounts > 1,
+            )
         case Throttled(seconds, reason):
             return unspent(code=ErrorCode.THROTTLED, reason=reason, effect="pause", pause=seconds)
         case AccountStopped(reason):
@@ -103,23 +107,12 @@ def settlement(
             )
 
 
-def _accounts(claim: Claim) -> list[str]:
-    """Return who may take the message next: only its own account where it was perhaps accepted before."""
+def _accounts(claim: Claim) -> int:
+    """Return how many accounts may take the message: only its own where it was perhaps accepted before."""
     if Flag.DOUBTED in Flag(claim.record.flags):
-        return [claim.account]
+        return 1
     route: bytes = claim.record.route
-    return route.decode().split(",")
-
-
-def _after(account: str, names: list[str]) -> str:
-    """Return who follows `account` in its route."""
-    return names[(names.index(account) + 1) % len(names)]
-
-
-def _onward(reason: str, account: str) -> str:
-    """Return `reason` with where the message goes next, which stands in the timeline however long it is."""
-    told = f"; account {account} is tried next"
-    return reason[: MAX_REASON - len(told)] + told
+    return route.count(b",") + 1
 
 
 def not_ours(claim: Claim) -> Settlement:

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-ALPHA: Final = 4
-"""An account may have so many times as many calls under way as there are free connections: one alone has four
-fifths of all, two have four ninths each."""
+ALPHA: Final = 2
+"""An account may have so many times as many calls under way as there are free connections: one alone has two
+thirds of all, six that hang leave a thirteenth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,11 @@ class Room:
 def admitted(free: int, own: int) -> int:
     """Return how many calls more an account may begin that has `own`, while `free` connections are free.
 
-    Each takes one of the free: so many as find, one after the other, fewer than ALPHA times as many under way
-    as there are still free.
+    Each takes one of the free: so many that behind the last there are at most ALPHA times as many under way
+    as are still free. One that has none may always begin one.
     """
-    return max(0, -((own - ALPHA * free) // (ALPHA + 1)))
+    least = 1 if not own and free > 0 else 0
+    return max(least, (ALPHA * free - own) // (ALPHA + 1))
 
 
 def room_of_one(free: int, kept: int, most: int) -> Room:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -106,16 +106,16 @@ def unanswered(answer: "Answer") -> Unanswered | None:
 def retry_after(answer: "Answer") -> float | None:
     """Return the seconds that the answer asks to wait, within 1 to 3600; None where it says nothing readable.
 
-    A date is taken against the answer's own Date, so that no clock of ours is needed.
+    A date is taken against the answer's own Date, and against our clock only where there is none.
     """
     value = answer.headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(value):
         seconds = float(value)
     else:
         until, now = _date(value), _date(answer.headers.get("date", ""))
-        if until is None or now is None:
+        if until is None:
             return None
-        seconds = (until - now).total_seconds()
+        seconds = (until - (now or datetime.now(UTC))).total_seconds()
     return min(max(seconds, PAUSE), LONGEST_PAUSE)
 
 

@@ -16,7 +16,7 @@ local room, room_below = tonumber(ARGV[4]), tonumber(ARGV[5])
 local lease, horizon, promise = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local EXAMINED_A_CALL = 1024
 local QUANTUM = 8 -- messages of one turn
-local FULL_FOR_US = 20000
+local FULL_FOR_US, IN_FLIGHT_FOR_US = 20000, 1000000
 local GATHER_US = 5000 -- at high rates tokens are let gather for so long: one call for several messages
 
 go_on_when_full()
@@ -61,6 +61,10 @@ local function next_of(a)
   if a.paused_until > NOW then
     return a.paused_until * 1000
   end
+  if a.in_flight > 0 and a.flying >= a.in_flight then
+    redis.call('HSET', K.account .. a.name, 'full', 1) -- a call that ends tells its lines: see closing.lua
+    return NOW_US + IN_FLIGHT_FOR_US
+  end
   if places_of(a) <= 0 or (a.cap > 0 and a.used >= a.cap) then
     return NOW_US + FULL_FOR_US
   end
@@ -94,7 +98,8 @@ local function gather(lane, most)
     if name then
       local lines = house_for(name).lanes[lane]
       local base = math.max(tonumber(found[place + 1]) - GATHER_US, NOW_US - GRACE)
-      lines[#lines + 1] = {lane = lane, route = route, line = lane .. ':' .. route, base = base, why = why}
+      lines[#lines + 1] =
+        {lane = lane, route = route, line = lane .. ':' .. route, base = base, why = why, passed = again}
     else
       redis.call('ZADD', K.ready .. lane, again, route)
     end
@@ -146,7 +151,7 @@ local function serve(house, v, places, budget)
     end
     local went, units, limited, held = take(house, v, row, alone and n or math.min(n, QUANTUM))
     got, budget = got + went, budget - units
-    turn = turn + (units > 0 and units / weight_of(row) or 0)
+    turn = turn + (units > 0 and units / weight_of(v.line, row) or 0)
     if redis.call('EXISTS', row_key(v.line, row)) == 0 then
       leave(v.line, row, turn)
     elseif held then
@@ -159,7 +164,7 @@ local function serve(house, v, places, budget)
     end
     if a.stopped and went > 0 then
       a.paused_until = NOW + lease -- one message shows whether it works again
-      redis.call('HSET', K.account .. a.name, 'paused_until', a.paused_until)
+      redis.call('HSET', K.account .. a.name, 'paused_until', a.paused_until, 'probing', a.paused_until)
       break
     end
   end
@@ -221,7 +226,7 @@ for _, house in ipairs(houses) do
     for place, v in ipairs(again and in_turn(lines) or {}) do
       local behind = #lines == 1 and 0 or place - 1 + ((v.got or 0) > 0 and #lines or 0) -- however many there are
       if v.got or again > NOW_US then -- else our room ended: what is due longest goes first at the next claim
-        look_again(v, again + behind)
+        look_again(v, math.min(again + behind, v.passed or math.huge))
       end
       if v.got and v.got > 0 and #lines > 1 then
         redis.call('HSET', K.turns, v.line, decimal(NOW_US))

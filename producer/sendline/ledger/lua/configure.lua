@@ -27,7 +27,8 @@ for place = 5, #ARGV do
   end
   redis.call('HSET', key, 'configured', cjson.encode(limits))
   put_in_force(name, limits, adjusted_of(key))
-  if redis.call('HEXISTS', key, 'stopped') == 1 then
+  local h = redis.call('HMGET', key, 'stopped', 'probing')
+  if h[1] and tonumber(h[2] or 0) <= NOW then
     redis.call('HDEL', key, 'paused_until') -- its configuration may be mended: it is tried at once
   end
   names[name] = true

@@ -17,22 +17,36 @@ if BEHIND then
   return close({1, 0, 1})
 end
 
+-- What is left of a pause, and of the climb behind it, is left of them still.
+local function set_back(name, was)
+  local key = K.account .. name
+  local h = redis.call('HMGET', key, 'paused_until', 'eased', 'eased_at')
+  if h[1] then
+    local till = tonumber(h[1])
+    redis.call('HSET', key, 'paused_until', till > was and NOW + till - was or math.min(till, NOW))
+  end
+  if h[2] then
+    local eased_at = string.format('%.0f', tonumber(h[3]) - (was - NOW) * 1000)
+    redis.call('HSET', key, 'eased_at', eased_at)
+    await_whole(name, h[2], eased_at)
+  end
+end
+
 -- The clock stepped back: instants that were near are far now, so everything is looked at again.
 local ticked_at = tonumber(redis.call('HGET', K.meta, 'ticked_at') or 0)
 if ticked_at > NOW + 1000 then
   local seen = {}
+  for _, name in ipairs(redis.call('ZRANGE', K.eased, 0, -1)) do
+    set_back(name, ticked_at)
+    seen[name] = true
+  end
   for lane = 0, LANES - 1 do
     for _, route in ipairs(redis.call('ZRANGE', K.ready .. lane, 0, -1)) do
       for name in route:gmatch('[^,]+') do
-        local key = K.account .. name
-        local h = redis.call('HMGET', key, 'paused_until', 'eased_at')
-        if h[1] and not seen[name] then -- what is left of a pause is left of it still
-          redis.call('HSET', key, 'paused_until', NOW + math.max(tonumber(h[1]) - ticked_at, 0))
+        if not seen[name] then
+          set_back(name, ticked_at)
+          seen[name] = true
         end
-        if h[2] and not seen[name] then
-          redis.call('HSET', key, 'eased_at', string.format('%.0f', tonumber(h[2]) - (ticked_at - NOW) * 1000))
-        end
-        seen[name] = true
       end
       redis.call('ZADD', K.ready .. lane, 'XX', NOW_US, route)
       local held = K.held .. lane .. ':' .. route
@@ -84,6 +98,19 @@ end
 local ids = redis.call('ZRANGEBYSCORE', K.timers, '-inf', NOW, 'LIMIT', 0, most)
 for _, id in ipairs(ids) do
   look(id)
+end
+
+-- Rates that have climbed back: the next claim may be hours away, and its people wait to be told.
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', K.eased, '-inf', NOW, 'LIMIT', 0, most)) do
+  local h = redis.call('HMGET', K.account .. name, 'eased', 'eased_at', 'interval')
+  if h[1] and fraction(tonumber(h[1]), tonumber(h[2])) < 1 then
+    await_whole(name, h[1], h[2])
+  else
+    end_easing(name)
+    if h[1] and h[3] then
+      note_change(name, 'full_rate', '')
+    end
+  end
 end
 
 redis.call('ZREMRANGEBYSCORE', K.awake, '-inf', NOW - AWAKE_MOST)

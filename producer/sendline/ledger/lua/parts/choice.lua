@@ -16,7 +16,8 @@ local function closed(a)
   end
 end
 
--- Returns the account's name, and why it is not the route's first; or nil, why, and the instant to look again.
+-- Returns the account's name (nil where all are closed), why it is not the route's first, and the instant at which one
+-- that was passed over may go.
 local function choose(route)
   local again, why
   for name in route:gmatch('[^,]+') do
@@ -26,7 +27,7 @@ local function choose(route)
       reason, at = closed(a)
     end
     if not reason then
-      return name, why
+      return name, why, again
     end
     why = why or 'account ' .. name .. ' ' .. reason
     again = math.min(again or at, at)

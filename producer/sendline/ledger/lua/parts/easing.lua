@@ -12,3 +12,14 @@ local function fraction(eased, eased_at)
   end
   return math.min(1, eased + math.max(0, NOW_US - eased_at) / CLIMB_US)
 end
+
+-- Writes down when its rate will be whole, for the tick to look: a claim may not come by for long.
+local function await_whole(name, eased, eased_at)
+  redis.call('ZADD', K.eased, math.ceil((eased_at + (1 - eased) * CLIMB_US) / 1000), name)
+end
+
+-- Its rate is whole again.
+local function end_easing(name)
+  redis.call('HDEL', K.account .. name, 'eased', 'eased_at', 'throttled_after')
+  redis.call('ZREM', K.eased, name)
+end

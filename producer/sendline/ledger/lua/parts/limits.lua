@@ -7,11 +7,12 @@
 
 local GRACE = 20000 -- us
 local LARGEST = 40 -- units of one message, at most: how far a debt may go
-local DAY = 86400000 -- ms
+local DAY, SHORTEST_DAY = 86400000, 72000000 -- ms
 local USE_OVER = 10 -- seconds over which the rate in use is averaged
 local READ = {
   'interval', 'burst', 'in_flight', 'cap', 'unit', 'sender', 's_interval', 's_burst', 's_cap', 'days', 'tat', 'flying',
   'paused_until', 'stopped', 'broken', 'halted', 'eased', 'eased_at', 'owed1', 'owed2', 'used', 'day', 'use', 'use_at',
+  'pace',
 }
 
 local accounts = {}
@@ -31,13 +32,23 @@ local function day_of(days)
   return start, start + DAY
 end
 
--- Begins a new day's count. Where the clock stepped back into an earlier day, the count goes on.
+-- Begins a new day's count. It goes on where the clock stepped back into an earlier day, and where another time zone's
+-- midnight comes in the middle of the day that was counted.
 local function roll(l, days)
   local start, stop = day_of(days)
-  if start > l.day then
-    l.used = 0
+  if start >= l.day + SHORTEST_DAY then
+    l.used, l.day = 0, start
+  elseif start < l.day then
+    l.day = start
   end
-  l.day, l.day_ends = start, stop
+  l.day_ends = stop
+end
+
+-- At another pace than before as many tokens are missing as were missing then.
+local function keep_pace(l, before)
+  if before and before ~= l.interval and before > 0 and l.tat > NOW_US then
+    l.tat, l.spent = NOW_US + math.ceil((l.tat - NOW_US) * l.interval / before), true
+  end
 end
 
 -- The clock stepped back, or the limits changed: more can't have been spent than the burst, and a debt.
@@ -78,17 +89,16 @@ local function account_of(name)
     local part = fraction(tonumber(f.eased), tonumber(f.eased_at))
     a.interval = math.ceil(a.interval / part)
     if part >= 1 then
-      redis.call('HDEL', K.account .. name, 'eased', 'eased_at', 'throttled_after')
+      end_easing(name)
       note_change(name, 'full_rate', '')
     end
   end
+  keep_pace(a, tonumber(f.pace or nil))
   clamp(a, NOW_US)
   if a.paused_until > 0 then -- a pause leaves nothing saved up: behind it the first message goes alone
     a.tat = math.max(a.tat, a.paused_until * 1000 + (a.burst - 1) * a.interval)
   end
-  if a.cap > 0 then
-    roll(a, a.days)
-  end
+  roll(a, a.days)
   accounts[name] = a
   return a
 end
@@ -100,15 +110,14 @@ local function number_of(a, sender)
   local n = a.numbers[from]
   if not n then
     local key = K.number .. a.name .. ':' .. mark_of(from)
-    local h = redis.call('HMGET', key, 'tat', 'used', 'day')
+    local h = redis.call('HMGET', key, 'tat', 'used', 'day', 'pace')
     n = {
       key = key, interval = a.s_interval, burst = a.s_burst, cap = a.s_cap, debt = a.debt, tat = tonumber(h[1] or 0),
       used = tonumber(h[2] or 0), day = tonumber(h[3] or 0),
     }
+    keep_pace(n, tonumber(h[4] or nil))
     clamp(n, NOW_US)
-    if n.cap > 0 then
-      roll(n, a.days)
-    end
+    roll(n, a.days)
     a.numbers[from] = n
   end
   return n
@@ -154,13 +163,14 @@ local function write_limits()
     if a and a.spent then
       local since = math.max(NOW_US - a.use_at, 0) / 1000000
       local use = a.use * math.exp(-since / USE_OVER) + a.units / USE_OVER
-      redis.call('HSET', K.account .. name, 'tat', decimal(a.tat), 'used', a.used, 'day', decimal(a.day),
+      redis.call('HSET', K.account .. name, 'tat', decimal(a.tat), 'pace', a.interval,
+        'used', a.used, 'day', decimal(a.day),
         'owed1', string.format('%.4f', a.owed[1]), 'owed2', string.format('%.4f', a.owed[2]),
         'use', string.format('%.4f', use), 'use_at', decimal(NOW_US))
     end
     for _, n in pairs(a and a.numbers or {}) do
       if n.spent then
-        redis.call('HSET', n.key, 'tat', decimal(n.tat), 'used', n.used, 'day', decimal(n.day))
+        redis.call('HSET', n.key, 'tat', decimal(n.tat), 'pace', n.interval, 'used', n.used, 'day', decimal(n.day))
         redis.call('PEXPIRE', n.key, math.max(2 * DAY, math.ceil((n.tat - NOW_US) / 1000) + DAY))
       end
     end

@@ -1,6 +1,6 @@
 -- The rows of a line, as claims go through them.
 
-local UNHELD_A_VISIT = 64
+local UNHELD_A_VISIT = 256
 
 -- The row whose turn it is, its turn, and whether it is the only one.
 local function next_row(line)
@@ -8,9 +8,14 @@ local function next_row(line)
   return first[1], tonumber(first[2]), not first[3]
 end
 
-local function weight_of(row)
-  local campaign = row:match('^[^@]+')
-  return campaign and tonumber(redis.call('HGET', K.weights, campaign) or 1) or 1
+-- A campaign's weight; its rows share it, where it has one for each sender.
+local function weight_of(line, row)
+  local campaign, split = row:match('^([^@]*)(@?)')
+  local weight = campaign ~= '' and tonumber(redis.call('HGET', K.weights, campaign) or 1) or 1
+  if split == '@' and campaign ~= '' then
+    weight = weight / math.max(redis.call('SCARD', senders_key(line, campaign)), 1)
+  end
+  return weight
 end
 
 local function set_turn(line, row, turn)
@@ -21,6 +26,10 @@ end
 local function leave(line, row, turn)
   redis.call('ZREM', K.rows .. line, row)
   redis.call('ZREM', K.held .. line, row)
+  local campaign = row:match('^([^@]+)@')
+  if campaign then
+    redis.call('SREM', senders_key(line, campaign), row)
+  end
   local first = redis.call('ZRANGE', K.rows .. line, 0, 0, 'WITHSCORES')
   if first[2] then
     redis.call('ZADD', K.resting .. line, turn, row)
@@ -47,6 +56,9 @@ end
 local function look_again(v, again)
   if redis.call('EXISTS', K.rows .. v.line) == 0 then
     local first = redis.call('ZRANGE', K.held .. v.line, 0, 0, 'WITHSCORES')
+    if not first[2] and redis.call('EXISTS', row_key(v.line, '')) == 1 then
+      return join(v.lane, v.route, '') -- it was filled by a release that knew no rows
+    end
     if not first[2] then
       redis.call('DEL', K.resting .. v.line)
       redis.call('ZREM', K.ready .. v.lane, v.route)

@@ -2,12 +2,14 @@
 
 local shares, left = cmsgpack.unpack(ARGV[10]), cmsgpack.unpack(ARGV[11]) -- see claim.lua
 local took, met, examined = {}, {}, 0
+local OWED_MOST = LARGEST -- units: no more is ever paid at once
+local MOVED = 4 -- times as dear as a message that is merely looked at
 
 -- What every token of an account earns for the lanes that wait for it.
 local function pay(house, cost)
   for lane = 1, LANES - 1 do
     local waits = #house.lanes[lane] > 0
-    house.a.owed[lane] = waits and house.a.owed[lane] + cost * shares[lane] / 1000000 or 0
+    house.a.owed[lane] = waits and math.min(house.a.owed[lane] + cost * shares[lane] / 1000000, OWED_MOST) or 0
   end
 end
 
@@ -73,6 +75,7 @@ local function belongs(id, r, row)
     return false
   end
   if row_of(r) ~= row then
+    examined = examined + MOVED
     stand(id, r, false)
     return false
   end
@@ -95,8 +98,8 @@ local function take(house, v, row, n)
       if at > NOW_US then
         met[id] = nil
         put_back(key, ids, place)
-        if not held then
-          house.short_until = at -- nobody else takes the tokens that it waits for
+        if not held then -- nobody else takes the tokens that it waits for; a day that is over, `choose` knows
+          house.short_until = at < math.huge and at or NOW_US
         end
         return got, units, true, held
       end

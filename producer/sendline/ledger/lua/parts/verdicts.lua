@@ -42,7 +42,8 @@ local function newest_token()
 end
 
 local function recover(s)
-  put(s, {stopped = false, broken = false, paused_until = false, failures = false, failed = false, probes = false})
+  put(s, {stopped = false, broken = false, paused_until = false, failures = false, failed = false, probes = false,
+    probing = false})
   note_change(s.name, 'recovered', '')
   release(s.name)
 end
@@ -51,7 +52,7 @@ local function stop(s, pause, reason)
   if not s.stopped or s.broken then
     note_change(s.name, 'stopped', reason)
   end
-  put(s, {stopped = reason, broken = false, stopped_after = newest_token(), cause = reason,
+  put(s, {stopped = reason, broken = false, probing = false, stopped_after = newest_token(), cause = reason,
     paused_until = math.max(s.paused_until or 0, NOW + pause)})
   release(s.name) -- its routes' next accounts take over
 end
@@ -63,7 +64,7 @@ local function break_off(s, reason)
     note_change(s.name, 'broken', reason)
   end
   local asked = not s.stopped and s.paused_until or 0 -- by its provider; else it is the lease of the probe
-  put(s, {stopped = reason, broken = 1, stopped_after = newest_token(), cause = reason, probes = probes,
+  put(s, {stopped = reason, broken = 1, stopped_after = newest_token(), cause = reason, probes = probes, probing = false,
     paused_until = math.max(asked, NOW + math.min(FIRST_PROBE * 2 ^ (probes - 1), LONGEST_PROBE))})
   release(s.name)
 end
@@ -71,7 +72,7 @@ end
 local function fail(s, id, reason)
   local failed = redis.sha1hex(id):sub(1, 8)
   if s.stopped and not s.broken then
-    put(s, {paused_until = NOW + LONGEST_PROBE})
+    put(s, {paused_until = NOW + LONGEST_PROBE, probing = false})
     release(s.name)
   elseif s.stopped or (failed ~= s.failed and (s.failures or 0) + 1 >= BREAKS_AFTER) then
     break_off(s, reason)
@@ -82,7 +83,7 @@ end
 
 -- The whole account pauses; its rate is halved, once for all that was under way.
 local function slow_down(s, token, pause, reason)
-  if s.broken and token > s.stopped_after then
+  if s.stopped and token > s.stopped_after then
     recover(s) -- it answers
   end
   put(s, {paused_until = math.max(s.paused_until or 0, NOW + pause), cause = reason})
@@ -92,6 +93,7 @@ local function slow_down(s, token, pause, reason)
     note_change(s.name, 'throttled', reason)
   end
   put(s, {eased_at = string.format('%.0f', s.paused_until * 1000)})
+  await_whole(s.name, s.eased, s.eased_at)
 end
 
 local function affect(id, name, token, effect, pause, reason)

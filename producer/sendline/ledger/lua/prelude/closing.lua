@@ -24,6 +24,9 @@ local function close(reply)
   for account, by in pairs(flights) do
     if by ~= 0 then
       redis.call('HINCRBY', K.account .. account, 'flying', by)
+      if by < 0 and redis.call('HDEL', K.account .. account, 'full') == 1 then
+        release(account)
+      end
     end
   end
   if #events > 0 then

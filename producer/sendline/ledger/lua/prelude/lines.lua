@@ -36,6 +36,11 @@ local function row_key(line, row)
   return K.line .. line .. (row == '' and '' or ':' .. row)
 end
 
+-- The key of the rows of one campaign, where it has one for each sender.
+local function senders_key(line, campaign)
+  return K.senders .. line .. ':' .. campaign
+end
+
 -- A row that something stands in, again or for the first time, takes turns.
 local function join(lane, route, row)
   local line = lane .. ':' .. route
@@ -53,9 +58,16 @@ local function stand(id, r, at_head)
   local lane, route, row = r[F.lane], r[F.route], row_of(r)
   local length = redis.call(at_head and 'LPUSH' or 'RPUSH', row_key(lane .. ':' .. route, row), id)
   if route ~= '' then
-    lines[route] = true
+    local known = lines[lane .. ':' .. route]
+    lines[lane .. ':' .. route] = true
     if length == 1 then
       join(lane, route, row)
+      local campaign = row:match('^([^@]+)@')
+      if campaign then
+        redis.call('SADD', senders_key(lane .. ':' .. route, campaign), row)
+      end
+    elseif not known then
+      redis.call('ZADD', K.ready .. lane, 'NX', NOW_US, route)
     end
   end
 end

@@ -1,5 +1,6 @@
 -- Where a message stands: in its line, at its timer, held, or final.
 
+local LONGEST_CLAIM = 120000 -- ms: above any lease
 local FIRST_ASKED = 30000 -- ms after which a provider is first asked what became of an uncertain message
 
 -- Puts a waiting message into its line; its timer is then the end of its validity.
@@ -59,8 +60,26 @@ end
 local function forget_probe(name)
   local key = K.account .. name
   if redis.call('HEXISTS', key, 'stopped') == 1 then
-    redis.call('HDEL', key, 'paused_until')
+    redis.call('HDEL', key, 'paused_until', 'probing')
     release(name)
+  end
+end
+
+-- What was not sent leaves the day's caps as if it had not been claimed, unless another day may have begun.
+local function refund(r)
+  local key = K.account .. r[F.account]
+  local h = redis.call('HMGET', key, 'cap', 's_cap', 'used', 'day', 'unit', 'sender')
+  local units = h[5] == 'segments' and math.max(r[F.segments], 1) or 1
+  local same_day = h[4] and tonumber(h[4]) <= NOW - LONGEST_CLAIM
+  if (h[1] or '0') ~= '0' and same_day and tonumber(h[3]) >= units then
+    redis.call('HINCRBY', key, 'used', -units)
+  end
+  if (h[2] or '0') ~= '0' then
+    local number = K.number .. r[F.account] .. ':' .. mark_of(r[F.sender] == '' and h[6] or r[F.sender])
+    local n = redis.call('HMGET', number, 'used', 'day')
+    if n[2] and tonumber(n[2]) <= NOW - LONGEST_CLAIM and tonumber(n[1]) >= units then
+      redis.call('HINCRBY', number, 'used', -units)
+    end
   end
 end
 
@@ -83,6 +102,7 @@ end
 local function give_back(id, r, target, counted, delay, code, reason, onward)
   if not counted then
     r[F.attempts] = r[F.attempts] - 1
+    refund(r)
   end
   if has(r, FLAG.CANCEL) then
     if r[F.status] == S.UNCERTAIN and not has(r, FLAG.DOUBTED) then
@@ -90,19 +110,20 @@ local function give_back(id, r, target, counted, delay, code, reason, onward)
     end
     return give_up(id, r, S.CANCELED, code, 'canceled before the provider accepted it')
   end
-  local unsent = target == S.CREATED
+  local unsent = target == S.CREATED or code == 'handed_back'
   if has(r, FLAG.RETRIED) or r[F.status] == S.UNCERTAIN then
     target = S.RETRYING
   end
-  move(id, r, target, code, reason)
   if onward then
     pass_on(r)
+    reason = reason .. '; account ' .. r[F.route]:match('[^,]+') .. ' is tried next'
+  end
+  move(id, r, target, code, reason)
+  if unsent then
+    forget_probe(r[F.account])
   end
   if delay < 0 then
     enqueue(id, r, true)
-    if unsent then
-      forget_probe(r[F.account])
-    end
   elseif onward and delay == 0 then
     enqueue(id, r, false)
   else

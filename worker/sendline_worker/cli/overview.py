@@ -1,32 +1,22 @@
 """How the accounts stand, what waits for them and about when it will have gone: read, and as JSON."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from sendline.contract.lane import Lane
 from sendline.contract.message import instant, stamp
 from sendline.ledger import verbs
 from sendline.ledger.account_state import AccountState, account_state
-from sendline.ledger.lines import Row, read_rows
+from sendline.ledger.lines import ROWS_READ, Row, read_rows
 from sendline.ledger.standing import Pulse, read_pulse
 from sendline_worker.answers.estimates import Estimate, Scene, estimates
-from sendline_worker.answers.limits import adjusted, limits_of
-from sendline_worker.answers.reasons import Limit, closed
-from sendline_worker.answers.spelling import rounded, spell
-from sendline_worker.cli import opening
+from sendline_worker.answers.limits import adjusted, in_use, limits_of
+from sendline_worker.answers.reasons import STATES, Reason, closed, paused, tried
+from sendline_worker.answers.spelling import rounded
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
+    from sendline.ledger.connection import Ledger
     from sendline.settings import Settings
-
-_STATES: Final = {
-    Limit.NOT_CONFIGURED: "unknown",
-    Limit.HALTED: "halted",
-    Limit.STOPPED: "stopped",
-    Limit.BREAKER: "broken",
-    Limit.DAILY_CAP: "spent",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +42,7 @@ class Campaign:
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class Overview:
     """What is shown: the accounts, the rows and whether anybody works."""
 
     pulse: Pulse
@@ -61,22 +51,24 @@ class House:
     rows: list[Row]
     shares: tuple[float, float]
 
-    def state_of(self, state: AccountState) -> tuple[str, str, "datetime | None"]:
-        """Return an account's state in a word, in a sentence where it isn't well, and until when."""
+    @property
+    def is_whole(self) -> bool:
+        """Return whether all rows were read; else more waits than is shown."""
+        return len(self.rows) < ROWS_READ
+
+    def ailment(self, state: AccountState) -> Reason | None:
+        """Return what holds an account up but its rate and its calls under way; None: it is well."""
         now = self.pulse.now
-        left = spell(state.paused_until / 1000 - now / 1_000_000)
-        if (reason := closed(state, now)) is not None:
-            return _STATES[reason.limit], reason.said[0], reason.until
-        if state.stopped is not None:
-            said = f"Account {state.name} is tried with one message now: {state.stopped}."
-            return "broken" if state.broken else "stopped", said, None
-        if state.is_paused(now):
-            cause = state.cause or "no cause was kept"
-            said = f"Account {state.name} is paused for {left} more: {cause}."
-            return "paused", said, instant(state.paused_until)
+        return closed(state, now) or tried(state) or paused(state, now)
+
+    def state_of(self, state: AccountState) -> str:
+        """Return an account's state in a word."""
+        ailment = self.ailment(state)
+        if ailment is not None:
+            return STATES[ailment.limit]
         if state.in_flight and state.flying >= state.in_flight:
-            return "full", "", None
-        return ("at_rate" if state.free_at(now) > now else "open"), "", None
+            return "full"
+        return "at_rate" if state.free_at(self.pulse.now) > self.pulse.now else "open"
 
     def campaigns(self) -> list[Campaign]:
         """Return what waits in bulk, what is done first at the head; what goes nowhere at the end."""
@@ -96,7 +88,7 @@ class House:
         return sum(row.length for row in self.rows if row.lane is lane and row.serves(account))
 
     def oldest(self, account: str, lane: Lane) -> float | None:
-        """Return for how many seconds the oldest of them waits, by the heads of its rows."""
+        """Return how many seconds ago the oldest of them was accepted, by the heads of its rows."""
         now = instant(self.pulse.now / 1000)
         heads = [row.since for row in self.rows if row.since and row.lane is lane and row.serves(account)]
         return max(((now - since).total_seconds() for since in heads), default=None)
@@ -104,7 +96,7 @@ class House:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
         return {
-            "accounts": [self._plain(state) for state in self.states],
+            "accounts": [self.account(state) for state in self.states],
             "lines": [
                 {
                     "lane": row.lane,
@@ -114,32 +106,32 @@ class House:
                 }
                 for row in self.rows
             ],
+            "lines_whole": self.is_whole,
             "campaigns": [campaign.to_dict() for campaign in self.campaigns()],
             "worker_running": self.pulse.ticking,
         }
 
-    def _plain(self, state: AccountState) -> dict[str, Any]:
+    def account(self, state: AccountState) -> dict[str, Any]:
+        """Return how one account stands, as plain JSON types: the same wherever an account is printed."""
         now = self.pulse.now
-        kind, said, until = self.state_of(state)
-        causes = {
-            "stopped": state.stopped,
-            "broken": state.stopped,
-            "paused": state.cause,
-            "halted": state.halted,
-        }
+        ailment = self.ailment(state)
+        by = None if ailment is None else ailment.paused_by
+        causes = {"stopped": state.stopped, "broken": state.stopped, "paused": state.cause}
+        word = self.state_of(state)
         oldest = {lane.value: self.oldest(state.name, lane) for lane in Lane}
         return {
             "name": state.name,
             "provider": self.providers.get(state.name),
-            "state": kind,
-            "cause": causes.get(kind),
-            "why": said or None,
-            "until": stamp(until),
+            "state": word,
+            "paused_by": by,
+            "cause": (state.halted if by == "person" else causes.get(word)) or None,
+            "why": None if ailment is None else ailment.said[0],
+            "until": None if ailment is None else stamp(ailment.until),
             "again_in": max(state.paused_until / 1000 - now / 1_000_000, 0),
             "rate": state.rate and rounded(state.rate),
             "rate_configured": state.configured_rate and rounded(state.configured_rate),
             "rate_in_force": rounded(state.rate_in_force(now)),
-            "rate_in_use": rounded(state.rate_in_use(now)),
+            "rate_in_use": rounded(in_use(state, now)),
             "unit": state.unit,
             "in_flight": state.in_flight or None,
             "sending": state.flying,
@@ -155,19 +147,33 @@ class House:
         }
 
 
-def read_house(settings: "Settings") -> House:
-    """Return how the accounts stand: those that workers published, and those that are configured here."""
-    with opening.ledger(settings) as ledger:
-        published = ledger.run(verbs.directory()).accounts
-        names = dict.fromkeys([*published, *settings.accounts])
-        return House(
-            read_pulse(ledger),
-            tuple(ledger.run(account_state(name)) for name in names),
-            {name: card.provider for name, card in published.items()}
-            | {name: account.provider for name, account in settings.accounts.items()},
-            read_rows(ledger),
-            (settings.normal_share, settings.bulk_share),
-        )
+def read_overview(ledger: "Ledger", settings: "Settings") -> Overview:
+    """Return how the accounts stand: those that workers published, and those that are configured here.
+
+    Raises LedgerError.
+    """
+    published = ledger.run(verbs.directory()).accounts
+    names = dict.fromkeys([*published, *settings.accounts])
+    providers = {name: card.provider for name, card in published.items()}
+    providers |= {name: account.provider for name, account in settings.accounts.items()}
+    return _read(ledger, settings, tuple(names), providers, read_rows(ledger))
+
+
+def read_account(ledger: "Ledger", settings: "Settings", name: str) -> dict[str, Any]:
+    """Return how one account stands, as `Overview.account` does. Raises LedgerError."""
+    card = ledger.run(verbs.directory()).accounts.get(name)
+    configured = settings.accounts.get(name) or card
+    providers = {name: configured.provider} if configured is not None else {}
+    found = _read(ledger, settings, (name,), providers, read_rows(ledger, (name,)))
+    return found.account(found.states[0])
+
+
+def _read(
+    ledger: "Ledger", settings: "Settings", names: tuple[str, ...], providers: dict[str, str], rows: list[Row]
+) -> Overview:
+    states = tuple(ledger.run(account_state(name)) for name in names)
+    shares = (settings.normal_share, settings.bulk_share)
+    return Overview(read_pulse(ledger), states, providers, rows, shares)
 
 
 def _latest(rows: list[tuple[Row, Estimate]]) -> Estimate:
