@@ -44,6 +44,8 @@ class Bucket:
     """Units beyond the burst that one message may take."""
     tat: int = 0
     """When everything that went would have gone at the rate's pace."""
+    floor: int = 0
+    """The least that counts as `tat` behind a pause, which leaves nothing saved up."""
     paced: int = 0
     """The interval at which `tat` was kept; at another one as many units are missing as were then."""
     used: int = 0
@@ -67,7 +69,7 @@ class Bucket:
 
     def instant(self, cost):
         """Return the instant from which `cost` units may go, by the rate."""
-        return self.tat - (self.burst - min(cost, self.burst)) * self.interval
+        return max(self.tat, self.floor) - (self.burst - min(cost, self.burst)) * self.interval
 
     def fits_day(self, cost):
         """Return whether the day has room; a message of any size fits into a day that nothing was sent in."""
@@ -75,7 +77,7 @@ class Bucket:
 
     def spend(self, at, cost):
         """Take `cost` units at the instant `at`."""
-        self.tat = max(self.tat, at) + cost * self.interval
+        self.tat = max(self.tat, self.floor, at) + cost * self.interval
         self.used += cost
 
 
@@ -261,8 +263,9 @@ class Account:
             debt=LARGEST if self.segments else 1,
         )
         changed = bucket.begin(now, self.midnights)
+        bucket.floor = 0
         if self.paused_until_ms:
-            bucket.tat = max(bucket.tat, self.paused_until_ms * 1000 + (bucket.burst - 1) * bucket.interval)
+            bucket.floor = self.paused_until_ms * 1000 + (bucket.burst - 1) * bucket.interval
         return bucket, changed
 
     def _keep(self, bucket, *, keep):
@@ -312,7 +315,9 @@ class Account:
         heads = {}
         for message in self.waiting:
             heads.setdefault(message.sender if self.splits else "", message)
-        tokens = (now + bucket.burst * bucket.interval - max(bucket.tat, base)) // bucket.interval
+        tokens = (
+            now + bucket.burst * bucket.interval - max(bucket.tat, bucket.floor, base)
+        ) // bucket.interval
         if tokens < 1 or (bucket.cap and bucket.used >= bucket.cap):
             return False
         for message in heads.values():

@@ -445,7 +445,7 @@ class FailoverMachine(RuleBasedStateMachine):
             assert not self.behind
             self.gone = False
         self.world.configure(*(account_limits(name, 100, 100, on_uncertain="hold") for name in ACCOUNTS))
-        for _ in range(12):
+        for _ in range(30):  # a probe whose end is lost is waited for, too
             self.clock.advance(LIFE)
             self.world.tick()
             for _ in range(2):

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Literal
 
-from sendline.contract.message import instant
+from sendline.contract.message import instant, stamp
 from sendline.ledger.call import Argument, Call
 from sendline.ledger.keys import KEYS, account_key
 from sendline.ledger.limits import Limits
@@ -159,8 +159,8 @@ def halt(limits: Limits, name: str, reason: str) -> Call[bool]:
 def resume(limits: Limits, name: str) -> Call[bool]:
     """Take back a person's pause; where there is none, lift whatever else holds it up. False: it is unknown.
 
-    Then it goes on at its whole rate; one that was stopped, or whose breaker is open, is tried at once, with one
-    message.
+    Then it goes on at its whole rate; one that was stopped, or whose breaker is open, is tried at once, with
+    one message.
     """
     return Call(script("resume"), [limits.packed, name], lambda reply: reply == 1)
 
@@ -200,12 +200,11 @@ class AccountChange:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        at = self.at.isoformat(timespec="milliseconds")
         return {
             "seq": self.seq,
             "account": self.account,
             "change": str(self.change),
-            "at": at,
+            "at": stamp(self.at),
             "cause": self.cause,
         }
 

@@ -197,7 +197,7 @@ class Settings(BaseSettings):
             for account in route.accounts:
                 if self.accounts and account not in self.accounts:
                     raise ValueError(
-                        f"routes[{index}].accounts: not one of the configured accounts "
+                        f"routes[{index}].accounts: {account[:32]} is not one of the configured accounts "
                         f"({', '.join(list(self.accounts)[:10])}); correct it, or add it"
                     )
         return self

@@ -10,6 +10,7 @@ from ledger_world import START, account_limits
 from sendline.contract import ids
 from sendline.contract.message import instant
 from sendline.ledger import lines as ledger_lines
+from sendline.ledger.account_state import account_state
 from sendline.ledger.accounts import adjust, halt
 from sendline.ledger.keys import account_key
 from sendline.ledger.limits import Limits
@@ -206,6 +207,24 @@ def test_rows_that_were_not_read_are_told(world, read, run, monkeypatch):
         monkeypatch.setattr(module, "ROWS_READ", 2)
     assert not read("accounts")["lines_whole"]
     assert "only 2 rows of lines were read: more waits than is shown" in run("accounts")[1]
+
+
+def test_a_rate_in_use_that_is_next_to_nothing_is_none(world, now, read):
+    now.advance(-400)
+    world.configure("main")
+    world.accept()
+    world.claim_one()
+    assert 0 < world.ledger.run(account_state("main")).rate_in_use(now.us + 400_000_000) < 1e-15
+    now.advance(400)
+    assert read("accounts")["accounts"][0]["rate_in_use"] == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(1, "1 message has no route yet"), (2, "2 messages have no route")]
+)
+def test_messages_without_a_route_are_counted(world, run, number, said):
+    world.accept_many(number, "")
+    assert f"\n{said}" in run("accounts")[1]
 
 
 def test_rows_of_one_campaign_by_sender_are_one_campaign(world, read):

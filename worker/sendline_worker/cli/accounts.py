@@ -3,7 +3,7 @@
 import contextlib
 import sys
 import time
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -159,7 +159,7 @@ def history(
         seen = found[-1].seq if found else 0
         shown = [each for each in found if account in {None, each.account}][-limit:]
         if json and not follow:
-            print_json({"changes": [_plain(each) for each in shown]})
+            print_json({"changes": [each.to_dict() for each in shown]})
             return
         if not shown and not follow:
             print_line("no account has changed yet")
@@ -195,15 +195,10 @@ def _say(line: str) -> None:
     sys.stderr.flush()
 
 
-def _plain(change: "AccountChange") -> dict[str, Any]:
-    """Return a change as plain JSON types, its time as in other commands."""
-    return change.to_dict() | {"at": stamp(change.at)}
-
-
 def _print_changes(changes: "list[AccountChange]", *, json: bool) -> None:
     for each in changes:
         if json:
-            print_json(_plain(each))
+            print_json(each.to_dict())
         else:
             print_line(stamp(each.at) or "", "", each.account, sentence(each))
 

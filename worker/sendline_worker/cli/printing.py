@@ -103,8 +103,9 @@ def print_table(
     for row in cells:
         table.add_row(*(_styled(row[place]) for place in kept))
     least = _needed([widths[place] for place in kept[:-1]] + [min(widths[last], LEAST)])
+    screen.width = max(screen.width, least)
     with screen.capture() as printed:
-        screen.print(table, width=max(screen.width, least), crop=False)
+        screen.print(table)
     sys.stdout.writelines(f"{line.rstrip()}\n" for line in printed.get().splitlines())
     sys.stdout.flush()
     return tuple(heads[place] for place in left_out)

@@ -129,7 +129,7 @@ def _report(batch: "list[Settlement]", results: "list[work.Settled]") -> None:
     stopped = Counter((s.account, s.effect, s.reason) for s in batch if s.effect in ("pause", "stop"))
     for (account, effect, reason), number in stopped.items():
         what = "is paused" if effect == "pause" else "is stopped"
-        log.warning("account %s %s (%d messages wait): %s", account, what, number, reason)
+        log.warning("account %s %s (%d in this batch): %s", account, what, number, reason)
 
 
 def _id(settlement: "Settlement") -> str:

@@ -96,7 +96,7 @@ local function account_of(name)
   keep_pace(a, tonumber(f.pace or nil))
   clamp(a, NOW_US)
   if a.paused_until > 0 then -- a pause leaves nothing saved up: behind it the first message goes alone
-    a.tat = math.max(a.tat, a.paused_until * 1000 + (a.burst - 1) * a.interval)
+    a.floor = a.paused_until * 1000 + (a.burst - 1) * a.interval
   end
   roll(a, a.days)
   accounts[name] = a
@@ -125,7 +125,7 @@ end
 
 -- The instant (us) from which `cost` units may go.
 local function instant_of(l, cost)
-  return l.tat - (l.burst - math.min(cost, l.burst)) * l.interval
+  return math.max(l.tat, l.floor or 0) - (l.burst - math.min(cost, l.burst)) * l.interval
 end
 
 -- Whether the day's cap leaves room; where it doesn't for a large message, the day is over for the others, too.
@@ -139,8 +139,8 @@ end
 
 -- How many messages of one unit may go now, if tokens from the instant `base` on count.
 local function tokens(l, base)
-  local free = l.interval > 0 and math.floor((NOW_US + l.burst * l.interval - math.max(l.tat, base)) / l.interval)
-    or math.huge
+  local from = math.max(l.tat, l.floor or 0, base)
+  local free = l.interval > 0 and math.floor((NOW_US + l.burst * l.interval - from) / l.interval) or math.huge
   if l.cap > 0 then
     free = math.min(free, l.cap - l.used)
   end
@@ -148,7 +148,7 @@ local function tokens(l, base)
 end
 
 local function spend(l, at, cost)
-  l.tat = math.max(l.tat, at) + cost * l.interval
+  l.tat = math.max(l.tat, l.floor or 0, at) + cost * l.interval
   l.used = l.used + cost
   l.spent = true
 end
