@@ -22,6 +22,10 @@ _TAIL = 256
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 
 
+TURNS = 10
+"""Turns of the loop in which what was begun before has surely come to its task."""
+
+
 @dataclass(slots=True)
 class _Drop:
     """Replies that shall be lost: the next `left` to requests with `after` in them."""
@@ -180,6 +184,8 @@ class Proxy:
 
     async def _close(self) -> None:
         await self._close_listener()
+        for _ in range(TURNS):
+            await asyncio.sleep(0)  # a connection that was just taken in has its task some turns later
         for task in self._tasks:
             task.cancel()
         while self._tasks:

@@ -363,7 +363,7 @@ BAD = [
     (A + "options = 5", "options: must be a table"),
     (
         "[accounts.a]\nprovider = 'p'\n[[routes]]\nto = '+1'\naccounts = ['b']",
-        "routes[0].accounts: not one of",
+        "routes[0].accounts: b is not one of",
     ),
     (
         A + "[[routes]]\nto = '+1'\naccounts = ['a', 'b', 'a']",
