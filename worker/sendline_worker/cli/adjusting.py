@@ -7,10 +7,10 @@ import typer
 
 from sendline.ledger import verbs
 from sendline.ledger.account_state import account_state
-from sendline.ledger.accounts import LIMITS, adjust
+from sendline.ledger.accounts import BOUNDS, LIFTED, LIMITS, adjust
+from sendline.ledger.accounts import reset as take_back
 from sendline.ledger.limits import Limits
-from sendline.settings import AccountSettings
-from sendline_worker.answers.limits import adjusted, limits_of, told
+from sendline_worker.answers.limits import limits_of, told
 from sendline_worker.cli import opening
 from sendline_worker.cli.apps import Config, Json
 from sendline_worker.cli.failures import Failure
@@ -26,8 +26,6 @@ CONFIGURED: Final = "configured"
 """The word that takes an adjustment back."""
 NONE: Final = ("0", "none")
 """The words that lift a limit."""
-LIFTED: Final = frozenset(LIMITS) - {"rate", "burst", "sender_burst"}
-"""Limits that an account can do without."""
 
 
 def _option(text: str) -> Any:
@@ -70,11 +68,9 @@ def set_limits(
     changes = {limit: read_limit(limit, text) for limit, text in asked.items()}
     settings = opening.load(config)
     with opening.ledger(settings) as ledger:
-        state = ledger.run(account_state(account))
-        if reset:
-            changes = dict.fromkeys(adjusted(state))
-        _check_sender_burst(state, changes)
-        if not ledger.run(adjust(Limits.of(settings), account, changes)):
+        bounds = Limits.of(settings)
+        _check_sender_burst(ledger.run(account_state(account)), changes)
+        if not ledger.run(take_back(bounds, account) if reset else adjust(bounds, account, changes)):
             raise unknown(ledger, settings, account)
         if json:
             print_json(read_account(ledger, settings, account))
@@ -92,7 +88,7 @@ def read_limit(limit: str, text: str) -> float | None:
     if word in NONE and limit in LIFTED:
         return 0
     whole = not limit.endswith("rate")
-    least, most = _bounds(limit)
+    least, most = BOUNDS[limit]
     low = f"at least {f'{least:f}'.rstrip('0').rstrip('.')}"
     lifts = ", 0 for no bound" if limit in LIFTED else ""
     wanted = (
@@ -119,15 +115,6 @@ def unknown(ledger: "Ledger", settings: "Settings", account: str) -> Failure:
     if account in settings.accounts:
         return Failure("account", f"{account!r} was not published by a worker yet; start `sendline worker`")
     return Failure("account", f"{account!r} is not known; known: {', '.join(known) or 'none'}")
-
-
-def _bounds(limit: str) -> tuple[float, float]:
-    """Return the least and the most that the configuration allows."""
-    least, most = 0.0, math.inf
-    for bound in AccountSettings.model_fields[limit].metadata:
-        least = getattr(bound, "ge", least)
-        most = getattr(bound, "le", most)
-    return least, most
 
 
 def _check_sender_burst(state: "AccountState", changes: dict[str, float | None]) -> None:

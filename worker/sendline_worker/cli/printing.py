@@ -40,7 +40,6 @@ STYLES: Final = {
     "stopped": "bold red",
     "broken": "bold red",
     "paused": "yellow",
-    "halted": "yellow",
     "spent": "yellow",
 }
 """The colours of words, on terminals only."""
