@@ -135,7 +135,7 @@ class Model:
         assert claim.record.text == b"Hello"
         assert claim.token > self.newest_token
         self.line(told).pop(0)
-        assert claim.account == self._choice(told.route)
+        assert claim.account == self._choice(told.route), (told, claim.account, self.accounts, self.now)
         account = self.accounts[claim.account]
         assert account.paused_until <= self.now
         if account.stopped:
@@ -190,6 +190,7 @@ class Model:
         elif outcome.target is Status.UNCERTAIN:
             self._doubt(told, max(outcome.delay, 0))
         elif outcome.target is Status.SENT:
+            told.attempts = max(told.attempts, 1)
             self._entrust(told)
             if provider_id:
                 self._learn(told, key)

@@ -190,7 +190,11 @@ class World:
         return {status: number for status, number in counts.items() if number}
 
     def events(self, after=0):
-        return self.ledger.run(verbs.events_after(after, count=10_000, block_ms=None))
+        found, newest = [], after
+        while more := self.ledger.run(verbs.events_after(newest, block_ms=None)):
+            found += more
+            newest = more[-1].seq
+        return found
 
     def history(self, message_id):
         """The statuses that the events tell of one message, in order."""

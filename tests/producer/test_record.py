@@ -14,7 +14,7 @@ from sendline.ledger.record import (
     VERSION,
     Record,
     digest,
-    event,
+    events,
     pack,
     pack_provider_id,
     timeline,
@@ -205,7 +205,9 @@ def test_a_newer_releases_fields_survive_cancel_expiry_a_dead_claim_and_a_late_s
 
 def test_a_newer_releases_event_is_read():
     message_id = ids.new_id()
-    read = event(7, pack([message_id, 5, 1000, "a_newer_code", "why", "more"]))
+    raw = pack([message_id, 5, 900, "", ""]) + pack([message_id, 5, 1000, "a_newer_code", "why", "more"])
+    first, read = events(7, raw)
+    assert first.seq == 6
     assert (read.seq, read.message_id, read.status) == (7, ids.to_text(message_id), Status.DELIVERED)
     assert (read.code, read.reason) == ("a_newer_code", "why")
 

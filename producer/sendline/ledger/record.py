@@ -132,12 +132,15 @@ def timeline(raw: bytes, created_ms: int) -> tuple[TimelineEntry, ...]:
     )
 
 
-def event(seq: int, raw: bytes) -> Event:
-    """Return the event number `seq` behind its packed form."""
-    message_id, status, at, code, reason = unpack(raw)[:5]
-    return Event(
-        seq, ids.to_text(message_id), _STATUSES[status], instant(at), error_code(code), reason.decode()
-    )
+def events(last: int, raw: bytes) -> list[Event]:
+    """Return the events packed one after the other in `raw`; the last one has the number `last`."""
+    unpacker = msgpack.Unpacker(raw=True, max_buffer_size=len(raw) + 1)
+    unpacker.feed(raw)
+    packed = list(unpacker)
+    return [
+        Event(seq, ids.to_text(message_id), _STATUSES[status], instant(at), error_code(code), reason.decode())
+        for seq, (message_id, status, at, code, reason, *_) in enumerate(packed, last - len(packed) + 1)
+    ]
 
 
 class Record:

@@ -13,13 +13,15 @@ from sendline.ledger.call import Argument, Call
 from sendline.ledger.directory import Directory
 from sendline.ledger.keys import KEYS, message_key
 from sendline.ledger.limits import Limits
-from sendline.ledger.record import Flag, Record, digest, event, pack
+from sendline.ledger.record import Flag, Record, digest, events, pack
 from sendline.ledger.scripts import script
 
 _ASKED = {None: 0, OnUncertain.HOLD: int(Flag.HOLD), OnUncertain.RESEND: int(Flag.RESEND)}
 _EVENT_FIELD = b"e"
 _LAST = 2**64 - 1
 """No second half of a stream's id is greater."""
+ENTRIES_A_READ = 100
+"""Of the stream of events; one holds up to 100."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,25 +138,29 @@ def newest_event() -> Call[int]:
 
 def oldest_event() -> Call[int | None]:
     """Read the number of the oldest event that is still kept."""
-    return Call(
-        "XRANGE",
-        [KEYS["events"], "-", "+", "COUNT", 1],
-        lambda entries: _seq(entries[0][0]) if entries else None,
-    )
+
+    def read(entries: Any) -> int | None:
+        return _events_of(entries[0])[0].seq if entries else None
+
+    return Call("XRANGE", [KEYS["events"], "-", "+", "COUNT", 1], read)
 
 
-def events_after(seq: int, *, count: int, block_ms: int | None) -> Call[list[Event]]:
-    """Read up to `count` events behind number `seq`; wait up to `block_ms` where there is none."""
+def events_after(seq: int, *, block_ms: int | None) -> Call[list[Event]]:
+    """Read events behind number `seq`, as many as a read brings; wait up to `block_ms` where none is there."""
     waiting: list[Argument] = ["BLOCK", block_ms] if block_ms is not None else []
 
     def read(reply: Any) -> list[Event]:
-        if not reply:
-            return []
-        _stream, entries = reply[0]
-        return [event(_seq(number), fields[fields.index(_EVENT_FIELD) + 1]) for number, fields in entries]
+        entries = reply[0][1] if reply else []
+        return [event for entry in entries for event in _events_of(entry) if event.seq > seq]
 
     behind = f"{seq}-{_LAST}"
-    return Call("XREAD", ["COUNT", count, *waiting, "STREAMS", KEYS["events"], behind], read)
+    return Call("XREAD", ["COUNT", ENTRIES_A_READ, *waiting, "STREAMS", KEYS["events"], behind], read)
+
+
+def _events_of(entry: Any) -> list[Event]:
+    """Return the events of one entry of the stream, whose id is the number of its last one."""
+    number, fields = entry
+    return events(_seq(number), fields[fields.index(_EVENT_FIELD) + 1])
 
 
 def _seq(stream_id: bytes) -> int:

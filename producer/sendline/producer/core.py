@@ -34,7 +34,6 @@ MAX_MANY: Final = 100_000
 """Messages a call of send_many(); more is a campaign."""
 DIRECTORY_AGE: Final = 5.0
 """Seconds after which the accounts and routes are read again."""
-EVENTS_BATCH: Final = 500
 EVENTS_BLOCK_MS: Final = 500
 """How long one read waits for an event, at most; half of `redis_timeout` where that is less."""
 WAIT_FIRST, WAIT_GROWTH, WAIT_MOST = 0.01, 1.5, 0.25
@@ -129,7 +128,7 @@ class Core:
             if left <= 0:
                 return None
             block = max(1, min(block, round(left * 1000)))
-        events: list[Event] = yield verbs.events_after(seq, count=EVENTS_BATCH, block_ms=block)
+        events: list[Event] = yield verbs.events_after(seq, block_ms=block)
         if events and events[0].seq != seq + 1:
             raise EventsLost(seq, events[0].seq)
         return events

@@ -103,6 +103,9 @@ local function settle(s)
   elseif target == S.FAILED then
     give_up(id, r, target, s[9], s[10])
   else
+    if held then
+      r[F.attempts] = math.max(r[F.attempts], 1) -- given back uncounted before: it was an attempt all the same
+    end
     move(id, r, target, s[9], s[10], held)
     index(id, r, s[7], s[8])
     entrust(id, r, s[6])

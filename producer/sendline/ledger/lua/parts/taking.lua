@@ -90,8 +90,9 @@ local function take(house, v, row, n)
   local ids = redis.call('LPOP', key, n) or {}
   local got, units = 0, 0
   examined = examined + #ids
+  local records = load_all(ids)
   for place, id in ipairs(ids) do
-    local r = load(id)
+    local r = records[place]
     if belongs(id, r, row) then
       local cost = a.segments and math.max(r[F.segments], 1) or 1
       local at, held, n_from = instant_for(r, v, a, cost)

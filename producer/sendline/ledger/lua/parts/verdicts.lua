@@ -83,8 +83,8 @@ end
 
 -- The whole account pauses; its rate is halved, once for all that was under way.
 local function slow_down(s, token, pause, reason)
-  if s.stopped and token > s.stopped_after then
-    recover(s) -- it answers
+  if s.broken and token > s.stopped_after then
+    recover(s) -- it answers; of the credentials of one that is stopped that says nothing
   end
   put(s, {paused_until = math.max(s.paused_until or 0, NOW + pause), cause = reason})
   if token > (s.throttled_after or -1) then

@@ -1,6 +1,8 @@
 -- What every verb ends with: `return close(reply)`. Writes counts and events, and tells how far the ledger has come.
 -- Returns {reply, born us, era, sequence, mark us}.
 
+local EVENTS_AN_ENTRY = 100 -- one command costs more than the writing of one event
+
 local function write_events()
   if BORN == 0 then
     BORN = NOW_US
@@ -8,9 +10,12 @@ local function write_events()
   end
   MARK = NOW_US
   local mark = string.format('%.0f', MARK)
-  for _, event in ipairs(events) do
-    SEQ = SEQ + 1
-    redis.call('XADD', K.events, 'MAXLEN', '~', EVENTS_KEPT, string.format('%.0f-', SEQ) .. mark, 'e', event)
+  for first = 1, #events, EVENTS_AN_ENTRY do
+    local last = math.min(first + EVENTS_AN_ENTRY - 1, #events)
+    SEQ = SEQ + last - first + 1
+    local oldest = string.format('%.0f', math.max(SEQ - EVENTS_KEPT, 0))
+    local number = string.format('%.0f-', SEQ) .. mark
+    redis.call('XADD', K.events, 'MINID', '~', oldest, number, 'e', table.concat(events, '', first, last))
   end
   redis.call('HSET', K.meta, 'seq', string.format('%.0f', SEQ), 'mark', mark)
 end

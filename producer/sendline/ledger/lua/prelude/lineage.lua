@@ -26,7 +26,12 @@ local function lacks(born, era, seq, mark)
   end
   local number = string.format('%.0f', seq)
   local kept = redis.call('XRANGE', K.events, number, number)[1]
-  return kept and kept[1] ~= number .. '-' .. string.format('%.0f', mark)
+  if kept then
+    return kept[1] ~= number .. '-' .. string.format('%.0f', mark)
+  end
+  -- what a call tells as its newest event is the last one of an entry: in this ledger it is in the middle of one
+  local over = redis.call('XRANGE', K.events, number, '+', 'COUNT', 1)[1]
+  return over and tonumber(over[1]:match('^%d+')) - select('#', cmsgpack.unpack(over[2][2])) < seq
 end
 
 -- The instant (ms) of the last sign of life before the loss: whatever was claimed earlier is known. `mark` (us) is of
