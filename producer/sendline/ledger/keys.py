@@ -28,7 +28,7 @@ KEYS: Final[dict[str, str]] = {
     # The ledger as a whole
     "counts": "sl:counts",  # hash: accepted, and how many messages have each status
     "meta": "sl:meta",  # hash: born, era, seq, mark, behind (see lineage.lua), claims (tokens), dead, ...
-    "events": "sl:e",  # stream: entries of up to 100 changes; its id is its last one's number and instant (us)
+    "events": "sl:e",  # stream: entries of up to 100 changes; an id is its last one's number and instant
     "recovery": "sl:recovery",  # string: how far a recovery has come, or what the last one came to
     "parked": "sl:k",  # hash: digest to a receipt whose provider id is not known yet
     "parked_at": "sl:k:at",  # sorted set: digest by the instant (ms) until which it is kept

@@ -146,7 +146,7 @@ def oldest_event() -> Call[int | None]:
 
 
 def events_after(seq: int, *, block_ms: int | None) -> Call[list[Event]]:
-    """Read events behind number `seq`, as many as a read brings; wait up to `block_ms` where none is there."""
+    """Read events behind number `seq`, as many as a read brings; wait up to `block_ms` for the first."""
     waiting: list[Argument] = ["BLOCK", block_ms] if block_ms is not None else []
 
     def read(reply: Any) -> list[Event]:
