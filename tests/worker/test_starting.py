@@ -77,7 +77,7 @@ def test_a_worker_waits_for_its_redis_and_starts_once_it_is_there(start, said, s
     assert said("err").count(WAITS) == 1
     assert "the ledger is there" in said("err")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
