@@ -10,8 +10,10 @@ import redis
 
 import sendline.ledger.accounts
 import sendline.ledger.doubts
+import sendline.ledger.notices
 import sendline.ledger.recovery
 import sendline.ledger.standing
+import sendline.ledger.suppression
 import sendline.ledger.verbs
 import sendline.ledger.work
 from ledger_world import CLOCK, Clock, World, publish_accounts
@@ -91,7 +93,7 @@ def clock(raw, monkeypatch) -> Clock:
 
     ledger = sendline.ledger
     verbs = (ledger.accounts, ledger.doubts, ledger.recovery, ledger.standing, ledger.verbs, ledger.work)
-    for module in verbs:
+    for module in (*verbs, ledger.notices, ledger.suppression):
         monkeypatch.setattr(module, "script", with_clock)
     return Clock(raw)
 

@@ -13,6 +13,7 @@ HOUR = 3600
 MAIN = line_key(1, "main")
 SPRING = line_key(2, "main", "spring")
 NUMBERED = line_key(1, "numbers", sender_row())
+OPTED_OUT = "+13115552390"
 ANOTHERS = line_key(1, "numbers", sender_row("+13115550000"))
 
 
@@ -37,6 +38,12 @@ def furnish(world):
         assert world.receive(name, provider_id=f"p-{name}") == "applied"
     made["sending"] = made.pop("handed_back")
     assert world.claim_one().message_id == made["sending"]
+    made["opted_out"] = world.accept(to=OPTED_OUT)
+    world.suppress(OPTED_OUT)
+    assert world.claim().claims == ()
+    draft = world.draft(to=OPTED_OUT, key="key suppressed")
+    world.accept_drafts(draft)
+    made["suppressed"] = draft.id
     made["expired"] = world.accept(delay=0, valid_for=1)
     world.clock.advance(2)
     world.tick()
@@ -50,6 +57,11 @@ def furnish(world):
     assert world.receive("delivered", provider_id="p-unknown") == "parked"
     world.raw.delete(KEYS["tick"])
     return made
+
+
+def make_late(world, message_id):
+    """Let its provider be asked about a message, as about what is sent."""
+    world.raw.zadd(KEYS["unreported"], {message_id: world.clock.ms})
 
 
 def change(world, message_id, **fields):
@@ -202,7 +214,7 @@ DAMAGE = {
         lambda w, m: set_timer(w, m["canceled"], 5), "is final, and has a timer", "canceled"
     ),
     "timer of a sent one": Damage(
-        lambda w, m: set_timer(w, m["sent"], 5), "is sent, and has a timer", "sent"
+        lambda w, m: set_timer(w, m["sent"], 2 * HOUR), "is sent, and has a timer", "sent"
     ),
     # How long records are kept
     "a waiting one ends": Damage(
@@ -230,6 +242,22 @@ DAMAGE = {
     "a waiting one held": Damage(
         lambda w, m: w.raw.zadd(KEYS["uncertain"], {m["queued"]: 1}), "and is held as uncertain", "queued"
     ),
+    "a delivered one is late": Damage(
+        lambda w, m: make_late(w, m["delivered"]), "is delivered, and is asked about as if", "delivered"
+    ),
+    "a waiting one is late": Damage(
+        lambda w, m: make_late(w, m["queued"]), "is created, and is asked about as if", "queued"
+    ),
+    "one being sent is late": Damage(
+        lambda w, m: make_late(w, m["sending"]), "is sending, and is asked about as if", "sending"
+    ),
+    "an uncertain one is late": Damage(
+        lambda w, m: make_late(w, m["uncertain"]), "is uncertain, and is asked about as if", "uncertain"
+    ),
+    "a late one has a timer": Damage(
+        lambda w, m: (make_late(w, m["sent"]), set_timer(w, m["sent"], 5)), "is sent, and has a timer", "sent"
+    ),
+    "nothing is late": Damage(lambda w, m: make_late(w, b"n" * 16), "is asked about, and has no record"),
     "one being sent held": Damage(
         lambda w, m: w.raw.zadd(KEYS["uncertain"], {m["sending"]: "inf"}),
         "is being sent, and is held",

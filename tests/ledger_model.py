@@ -3,20 +3,21 @@
 from dataclasses import dataclass
 
 from account_model import State
-from ledger_world import account_limits
+from ledger_world import TO, account_limits
 from sendline.contract.lane import LANE_CODES, Lane, OnUncertain
 from sendline.contract.status import EDGES, WAITING, Cause, Status
 from sendline.ledger.limits import Limits
 from sendline.ledger.record import timeline
 
 ACCOUNTS = {
-    "a": account_limits("a", rate=5, burst=4, asks=True),
+    "a": account_limits("a", rate=5, burst=4, asks=True, receipt_time=60),
     "b": account_limits("b", rate=50, burst=5, in_flight=4, on_uncertain="resend"),
 }
 ROUTES = ("a", "b", "a,b")
 PASSED_ON = "b,a"
 """The route of what `a` did not accept."""
 CAMPAIGNS = ("spring", "fall")
+RECIPIENTS = (TO, "+13115552370", "+13115552371")
 LIMITS = Limits(deadline=500, retention=1000, max_attempts=3)
 DEADLINE = LIMITS.deadline * 1000
 LEASE = 90
@@ -52,6 +53,13 @@ class Told:
     late: int = 0
     """Outcomes that came after their claim had ended."""
     campaign: str | None = None
+    to: str = TO
+    late_at: int | None = None
+    """When its receipt is late: its timer while it is sent."""
+    ask_at: int | None = None
+    """When its provider is asked about it, since its receipt is late."""
+    ends_at: int = 0
+    """When it is final as sent."""
 
     @property
     def waits(self) -> bool:
@@ -107,6 +115,7 @@ class Model:
         self.accounts = {name: State() for name in ACCOUNTS}
         self.index: dict[tuple[str, str], bytes] = {}
         self.parked: dict[tuple[str, str], Status] = {}
+        self.suppressed: set[str] = set()
         self.newest_token = 0
         self.dead = 0
         self.may_go_again: set[bytes] = set()
@@ -120,16 +129,21 @@ class Model:
         expires_at = self.now + (delay + valid_for) * 1000
         timer = min(self.now + delay * 1000, expires_at)
         told = Told(
-            draft.id, route, draft.lane, draft.on_uncertain, expires_at, timer, campaign=draft.campaign
+            *(draft.id, route, draft.lane, draft.on_uncertain, expires_at, timer),
+            campaign=draft.campaign,
+            to=draft.to,
         )
         self.messages[told.id] = told
-        if not delay:
+        if told.to in self.suppressed:
+            told.status, told.timer = Status.SUPPRESSED, None
+        elif not delay:
             self._enter_line(told)
 
     def take(self, claim):
         """Take a message for a claim; fail where the claim may not have it."""
         told = self.messages[claim.message_id]
         assert told.waits
+        assert told.to not in self.suppressed, "sent to somebody who has opted out"
         assert self.line(told)[0] == told.id, "not the first of its row"
         assert told.expires_at > self.now
         assert claim.record.text == b"Hello"
@@ -285,6 +299,8 @@ class Model:
         for timer, id_ in due:
             if timer <= self.now:
                 self._look(self.messages[id_])
+        for told in self.messages.values():
+            self._look_at_sent(told)
 
     def _look(self, told):
         if told.sends:
@@ -297,13 +313,21 @@ class Model:
         else:
             self._enter_line(told)
 
+    def _look_at_sent(self, told):
+        if told.late_at is not None and told.late_at <= self.now:
+            told.late_at = None
+            if told.provider_id is not None and told.ends_at > self.now:
+                told.ask_at = self.now
+        if told.ask_at is not None and told.ask_at <= self.now - DEADLINE:
+            told.ask_at = None
+
     # Places
 
     def line(self, told):
         return self.lines.setdefault(told.place, [])
 
     def finish(self, told, status):
-        told.status, told.timer = status, None
+        told.status, told.timer, told.late_at, told.ask_at = status, None, None, None
         self._leave_line(told)
 
     def give_up(self, told, status):
@@ -329,7 +353,9 @@ class Model:
     # Proof
 
     def _entrust(self, told):
-        told.status, told.timer = Status.SENT, None
+        told.status, told.timer, told.ends_at = Status.SENT, None, self.now + DEADLINE
+        wait = ACCOUNTS[told.account].receipt_time
+        told.late_at = self.now + wait * 1000 if wait else None
         self._leave_line(told)
 
     def _prove(self, told, status):

@@ -12,7 +12,7 @@ from sendline.contract.draft import Draft
 from sendline.contract.lane import Lane, OnUncertain
 from sendline.contract.segments import measure
 from sendline.contract.status import Status
-from sendline.ledger import doubts, verbs, work
+from sendline.ledger import doubts, suppression, verbs, work
 from sendline.ledger.accounts import AccountLimits, Wake, configure
 from sendline.ledger.directory import Directory
 from sendline.ledger.keys import KEYS, account_key, line_key, message_key
@@ -177,6 +177,12 @@ class World:
     def cancel(self, message_id):
         return self.ledger.run(verbs.cancel(self.limits, message_id))
 
+    def suppress(self, *numbers, why="said so"):
+        return self.ledger.run(suppression.suppress(self.limits, numbers, why))
+
+    def unsuppress(self, *numbers):
+        return self.ledger.run(suppression.unsuppress(self.limits, numbers))
+
     def get(self, message_id):
         return self.ledger.run(verbs.get(message_id))
 
@@ -229,6 +235,10 @@ class World:
         """The uncertain messages by the instant (ms) at which they are asked about; None: never."""
         found = self.raw.zrange(KEYS["uncertain"], 0, -1, withscores=True)
         return {id_: None if at == math.inf else int(at) for id_, at in found}
+
+    def unreported(self):
+        """What is sent, and its receipt late, by the instant (ms) at which it is asked about."""
+        return {id_: int(at) for id_, at in self.raw.zrange(KEYS["unreported"], 0, -1, withscores=True)}
 
     def account(self, name="main"):
         found = self.raw.hgetall(account_key(name))

@@ -23,6 +23,8 @@ from sendline.contract.errors import (
     UnknownAccount,
     UnknownMessage,
 )
+from sendline.contract.inbound import InboundMessage
+from sendline.contract.keywords import Keyword
 from sendline.contract.lane import Lane, OnUncertain
 from sendline.contract.message import Event, Message, TimelineEntry
 from sendline.contract.status import Status
@@ -36,7 +38,9 @@ __all__ = [
     "Event",
     "EventsLost",
     "IdempotencyConflict",
+    "InboundMessage",
     "InvalidMessage",
+    "Keyword",
     "Lane",
     "LedgerError",
     "LedgerRefused",

@@ -27,6 +27,7 @@ from ledger_model import (
     LEASE,
     LIMITS,
     PASSED_ON,
+    RECIPIENTS,
     ROUTES,
     Model,
     Outcome,
@@ -66,6 +67,7 @@ wishes = st.fixed_dictionaries(
         "on_uncertain": st.sampled_from([None, OnUncertain.HOLD, *OnUncertain]),
         "delay": st.sampled_from([0, 0, 0, 1, 60]),
         "valid_for": st.sampled_from([30, 600, 86400]),
+        "to": st.sampled_from(RECIPIENTS),
     }
 )
 pick = st.integers(0, 10**6)
@@ -142,6 +144,9 @@ class LedgerMachine(RuleBasedStateMachine):
     def held(self):
         return [id_ for id_, told in self.messages.items() if told.status is Status.UNCERTAIN]
 
+    def questionable(self):
+        return [*self.held(), *(id_ for id_, told in self.messages.items() if told.status is Status.SENT)]
+
     def attempted(self):
         return [id_ for id_, told in self.messages.items() if told.account]
 
@@ -191,6 +196,18 @@ class LedgerMachine(RuleBasedStateMachine):
         for _ in range(times):
             assert self.world.decide(decision, message_id) == [self.model.decide(message_id, decision)]
 
+    @rule(to=st.sampled_from(RECIPIENTS), others=st.booleans())
+    def suppress(self, to, others):
+        """A recipient opts out, or comes back. Listing again those who are on the list changes nothing."""
+        numbers = {to, *(self.model.suppressed if others else ())}
+        if to in self.model.suppressed:
+            assert self.world.unsuppress(to) == 1
+            assert self.world.unsuppress(to) == 0
+            self.model.suppressed.discard(to)
+        else:
+            assert self.world.suppress(*numbers) == 1
+            self.model.suppressed.add(to)
+
     # What dispatchers call
 
     @rule(which=place, room=st.integers(1, 8), kept=st.integers(0, 2), answered=st.booleans())
@@ -231,10 +248,11 @@ class LedgerMachine(RuleBasedStateMachine):
     def take_expired(self):
         newest = {told.id: (told, event.status) for told, event in self.fresh_events()}
         for told, status in newest.values():
-            if status in (Status.EXPIRED, Status.UNCERTAIN) and told.waits:
+            if status in (Status.EXPIRED, Status.SUPPRESSED, Status.UNCERTAIN) and told.waits:
                 assert told.queued
-                assert told.expires_at <= self.now
-                self.model.give_up(told, Status.EXPIRED)
+                has_opted_out = told.to in self.model.suppressed
+                assert has_opted_out or told.expires_at <= self.now
+                self.model.give_up(told, Status.SUPPRESSED if has_opted_out else Status.EXPIRED)
 
     @rule(which=place)
     def claim_again(self, which):
@@ -342,29 +360,52 @@ class LedgerMachine(RuleBasedStateMachine):
         else:
             assert word == self.model.receive(self.model.index[key], status, None)
 
-    @precondition(held)
+    @precondition(questionable)
     @rule(
         names=st.sets(st.sampled_from(sorted(ACCOUNTS)), min_size=1), wait=st.sampled_from([0, 31, 31, 400])
     )
     def inquire(self, names, wait):
-        self.world.clock.advance(wait)
-        before = self.world.uncertain()
+        self.tick(wait)
+        before, late_before = self.world.uncertain(), self.world.unreported()
         asked = self.world.inquire(*names)
-        after = self.world.uncertain()
+        after, late_after = self.world.uncertain(), self.world.unreported()
         assert len({self.messages[id_].account for id_ in asked}) == len(asked)
         for told in map(self.messages.get, asked):
             account = self.model.accounts[told.account]
-            assert told.is_held
             assert told.account in names
-            assert before[told.id] is not None
-            assert before[told.id] <= self.now
             assert not account.stopped
             assert account.paused_until <= self.now
-            held_for = self.now - (told.timer - DEADLINE)
-            assert held_for >= FIRST_ASKED
-            assert after[told.id] == self.now + min(held_for, LONGEST)
             account.asked.append(self.world.clock.us)
+            if told.is_held:
+                self.check_asked_again(before[told.id], after[told.id], since=told.timer - DEADLINE)
+            else:
+                self.check_late(told, late_before, late_after)
+                assert not any(
+                    at is not None and at <= self.now and self.messages[id_].account == told.account
+                    for id_, at in before.items()
+                ), "what is uncertain comes first"
         assert all(at is None or at >= before[id_] for id_, at in after.items())
+        for id_, at in late_before.items():
+            told = self.messages[id_]
+            told.ask_at = late_after.get(id_)
+            is_over = at <= self.now and told.ends_at <= self.now
+            assert is_over or id_ in asked or told.ask_at >= at
+
+    def check_asked_again(self, due_at, again_at, *, since):
+        held_for = self.now - since
+        assert due_at <= self.now
+        assert held_for >= FIRST_ASKED
+        assert again_at == self.now + min(held_for, LONGEST)
+
+    def check_late(self, told, before, after):
+        assert told.status is Status.SENT
+        assert told.ends_at > self.now
+        assert told.provider_id is not None
+        sent_for = self.now - (told.ends_at - DEADLINE)
+        if self.now + sent_for < told.ends_at:
+            self.check_asked_again(before[told.id], after[told.id], since=told.ends_at - DEADLINE)
+        else:
+            assert told.id not in after
 
     @rule(wait=st.sampled_from([0, 0, 3, 60, LEASE]))
     def tick(self, wait):
@@ -408,12 +449,14 @@ class LedgerMachine(RuleBasedStateMachine):
         with self.raw.pipeline(transaction=False) as pipeline:
             pipeline.zrange(KEYS["timers"], 0, -1, withscores=True)
             pipeline.zrange(KEYS["uncertain"], 0, -1, withscores=True)
+            pipeline.zrange(KEYS["unreported"], 0, -1, withscores=True)
             for lane, route, row in PLACES:
                 pipeline.lrange(line_key(lane, route, row), 0, -1)
                 pipeline.zscore(KEYS["ready"] + str(lane), route)
                 pipeline.zscore(f"{KEYS['rows']}{lane}:{route}", row)
-            timers, uncertain, *found = pipeline.execute()
+            timers, uncertain, late, *found = pipeline.execute()
         self.check_timers(dict(timers))
+        assert dict(late) == {t.id: t.ask_at for t in self.messages.values() if t.ask_at is not None}
         self.check_uncertain(dict(uncertain))
         for place, line, ready, turn in zip(PLACES, found[::3], found[1::3], found[2::3], strict=True):
             alive = [id_ for id_ in line if self.messages[id_].waits and self.messages[id_].queued]
@@ -427,10 +470,12 @@ class LedgerMachine(RuleBasedStateMachine):
             assert not told.queued or told.waits
 
     def check_timers(self, timers):
-        assert timers == {t.id: t.timer for t in self.messages.values() if t.timer is not None}
+        lasting = {t.id: t.timer for t in self.messages.values() if t.timer is not None}
+        assert timers == lasting | {t.id: t.late_at for t in self.messages.values() if t.late_at is not None}
         for told in self.messages.values():
             idle = told.status in FINAL or told.status is Status.SENT
             assert not (idle and told.timer is not None)
+            assert told.late_at is told.ask_at is None or told.status is Status.SENT
             assert idle or told.timer is not None or told.status is Status.UNCERTAIN
 
     def check_uncertain(self, uncertain):
@@ -496,7 +541,7 @@ def settlement(claim, outcome, provider_id):
         *(claim.message_id, claim.token, claim.account, outcome.target),
         counted=outcome.counted,
         delay=outcome.delay,
-        deadline=3600 if outcome.target is Status.SENT else 0,
+        deadline=LIMITS.deadline if outcome.target is Status.SENT else 0,
         provider_id=provider_id,
         effect=outcome.effect,
         pause=PAUSE,

@@ -1,5 +1,6 @@
-"""inquire: which uncertain messages their providers are asked about, when, and how often."""
+"""inquire: which messages their providers are asked about, when, and how often."""
 
+import itertools
 import threading
 from collections import Counter
 from contextlib import closing
@@ -8,7 +9,7 @@ import pytest
 
 from ledger_world import World, account_limits
 from sendline import ErrorCode, Status
-from sendline.ledger import doubts, work
+from sendline.ledger import doubts, recovery, work
 from sendline.ledger.connection import Ledger
 from sendline.ledger.keys import KEYS
 from sendline.ledger.limits import Limits
@@ -290,3 +291,240 @@ def test_two_callers_at_once_never_get_the_same_message(asked, redis_url):
         thread.join()
     assert found
     assert len(found) == len(set(found))
+
+
+# What is sent, and its receipt late
+
+NORMALLY = 600
+DEADLINE = 72 * 3600
+
+
+@pytest.fixture
+def late(world):
+    """A world with accounts that are asked about what is sent, and one that reports nothing at all."""
+    main, spare = (account_limits(name, asks=True, receipt_time=NORMALLY) for name in ("main", "spare"))
+    world.configure(main, spare, account_limits("mute", asks=True))
+    return world
+
+
+def send(world, number=1, route="main", *, deadline=DEADLINE, named=True):
+    """Let messages be sent now; return their ids."""
+    made = world.accept_many(number, route)
+    for taken in range(0, number, 100):
+        world.clock.advance(0.2 if taken else 0)
+        for claim in world.claim(100).claims:
+            provider_id = f"p{claim.token}" if named else None
+            world.settle(claim, "sent", deadline=deadline, provider_id=provider_id)
+    assert {world.get(message_id).status for message_id in made} == {Status.SENT}
+    return made
+
+
+def test_what_is_sent_is_late_after_its_accounts_receipt_time(late):
+    [message_id] = send(late)
+    assert late.timers() == {message_id: late.clock.ms + NORMALLY * 1000}
+    late.clock.advance(NORMALLY - 0.001)
+    late.tick()
+    assert (late.inquire("main"), late.unreported()) == ([], {})
+    late.clock.advance(0.001)
+    assert late.tick().looked_at == 1
+    assert (late.timers(), late.unreported()) == ({}, {message_id: late.clock.ms})
+    assert late.uncertain() == {}
+    [found] = late.ledger.run(doubts.inquire(late.limits, ["main"]))
+    assert (found.message_id, found.record.state) == (message_id, Status.SENT)
+    assert len(late.get(message_id).timeline) == 3
+
+
+def test_it_is_asked_about_ever_more_rarely_until_its_deadline(late):
+    [message_id] = send(late, deadline=DEADLINE)
+    start, instants = late.clock.ms, []
+    late.clock.advance(NORMALLY)
+    late.tick()
+    while message_id in late.unreported():
+        late.clock.advance(max((late.unreported()[message_id] - late.clock.ms) / 1000, 0))
+        assert late.inquire("main") == [message_id]
+        assert late.inquire("main") == []
+        instants.append((late.clock.ms - start) // 1000)
+    assert instants[:5] == [600, 1200, 2400, 4800, 8400]
+    assert {later - at for at, later in itertools.pairwise(instants[3:])} == {3600}
+    assert DEADLINE - 3600 <= instants[-1] < DEADLINE
+    assert late.timers() == {}
+
+
+def test_past_its_deadline_what_is_sent_is_not_asked_about(late):
+    send(late, deadline=NORMALLY + 10)
+    late.clock.advance(NORMALLY)
+    late.tick()
+    late.clock.advance(10)
+    assert (late.inquire("main"), late.unreported()) == ([], {})
+
+
+def test_looked_at_past_its_deadline_it_is_not_asked_about_at_all(late):
+    send(late, deadline=NORMALLY + 10)
+    late.clock.advance(NORMALLY + 10)
+    late.tick()
+    assert (late.timers(), late.unreported()) == ({}, {})
+
+
+def test_what_nobody_asks_about_any_more_is_forgotten(late):
+    [message_id] = send(late)
+    late.clock.advance(NORMALLY)
+    late.tick()
+    late.clock.advance(DEADLINE - 0.001)
+    late.tick()
+    assert set(late.unreported()) == {message_id}
+    late.clock.advance(0.001)
+    late.tick()
+    assert late.unreported() == {}
+
+
+@pytest.mark.parametrize("deadline", [0, NORMALLY])
+def test_what_is_final_before_its_receipt_is_late_has_no_timer(late, deadline):
+    send(late, deadline=deadline)
+    assert late.timers() == {}
+
+
+def test_where_its_account_is_not_asked_what_is_sent_has_no_timer(late):
+    send(late, route="mute")
+    assert late.timers() == {}
+
+
+def test_without_a_providers_id_there_is_nothing_to_ask_by(late):
+    send(late, named=False)
+    late.clock.advance(NORMALLY)
+    late.tick()
+    assert (late.timers(), late.unreported()) == ({}, {})
+
+
+def test_an_id_that_comes_in_time_is_asked_by(late):
+    [message_id] = send(late, named=False)
+    assert late.receive("sent", message_id=message_id, provider_id="p") == "unchanged"
+    late.clock.advance(NORMALLY)
+    late.tick()
+    assert late.inquire("main") == [message_id]
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["before", "behind"])
+@pytest.mark.parametrize("status", ["delivered", "undelivered"])
+def test_a_receipt_before_or_behind_the_question_ends_the_asking(late, status, asked):
+    [message_id, other] = send(late, 2)
+    if asked:
+        late.clock.advance(NORMALLY)
+        late.tick()
+    assert late.receive(status, message_id=message_id) == "applied"
+    assert {*late.timers(), *late.unreported()} == {other}
+
+
+def test_that_it_is_still_sent_changes_nothing(late):
+    [message_id] = send(late)
+    late.clock.advance(NORMALLY)
+    late.tick()
+    late.inquire("main")
+    before = late.raw.get(b"sl:m" + message_id), late.unreported()
+    assert late.receive("sent", message_id=message_id) == "unchanged"
+    assert (late.raw.get(b"sl:m" + message_id), late.unreported()) == before
+
+
+def test_what_a_look_up_proves_sent_is_asked_about_in_its_turn(late):
+    [message_id] = doubt(late)
+    late.clock.advance(FIRST)
+    assert late.inquire("main") == [message_id]
+    assert late.receive("sent", message_id=message_id, provider_id="p") == "applied"
+    assert (late.timers(), late.uncertain()) == ({message_id: late.clock.ms + NORMALLY * 1000}, {})
+    late.clock.advance(NORMALLY)
+    late.tick()
+    assert late.inquire("main") == [message_id]
+
+
+def test_what_is_uncertain_is_asked_about_before_what_is_late(late):
+    sent = send(late, 300)
+    late.clock.advance(NORMALLY)
+    late.tick()
+    unsure = doubt(late, 3)
+    late.clock.advance(FIRST)
+    found = []
+    for _ in range(6):
+        found += late.inquire("main")
+        late.clock.advance(0.1)
+    assert set(found[:3]) == set(unsure)
+    assert set(found[3:]) < set(sent)
+
+
+def test_what_is_uncertain_comes_first_although_others_look_before_the_next_token(late):
+    late.configure(account_limits("main", rate=1, asks=True, receipt_time=NORMALLY))
+    send(late, 50)
+    late.clock.advance(NORMALLY)
+    late.tick()
+    unsure = doubt(late, 2)
+    late.clock.advance(FIRST)
+    found = []
+    while len(found) < 3:
+        for _worker in range(5):
+            found += late.inquire("main")
+        late.clock.advance(0.25)
+    assert set(found[:2]) == set(unsure)
+
+
+def test_of_many_that_are_late_each_is_asked_about(late):
+    sent = send(late, 200) + send(late, 3, "spare")
+    late.clock.advance(NORMALLY)
+    late.tick()
+    times = Counter()
+    for _ in range(250):
+        times.update(late.inquire("main", "spare"))
+        late.clock.advance(0.01)
+    assert times == Counter(sent)
+
+
+def test_a_recovery_passes_over_what_is_sent(late):
+    messages = send(late, 5)
+    late.clock.advance(NORMALLY - 1)
+    outcome = late.ledger.run(
+        recovery.recover(late.limits, 0, since=late.clock.ms - 5000, reason="came back")
+    )
+    assert (outcome.done, outcome.held) == (True, 0)
+    assert set(late.timers()) == set(messages)
+    late.clock.advance(1)
+    late.tick()
+    assert set(late.unreported()) == set(messages)
+
+
+def test_listing_what_is_uncertain_shows_nothing_that_is_only_late(late):
+    send(late, 3)
+    late.clock.advance(NORMALLY)
+    late.tick()
+    [message_id] = doubt(late)
+    assert late.ledger.run(doubts.uncertain(0)) == (0, [message_id])
+
+
+@pytest.mark.parametrize("leave", ["proof", "lost"])
+def test_a_leftover_of_what_is_not_sent_any_more_is_dropped(late, leave):
+    [message_id] = send(late)
+    if leave == "proof":
+        late.receive("delivered", message_id=message_id)
+    else:
+        late.raw.delete(b"sl:m" + message_id)
+    late.raw.zadd(KEYS["unreported"], {message_id: late.clock.ms})
+    assert (late.inquire("main"), late.unreported()) == ([], {})
+
+
+def test_as_long_as_receipts_come_in_time_it_costs_no_command(late):
+    def cost(route):
+        made = late.accept_many(50, route)
+        claims = late.claim(100).claims
+        before = commands(late.raw)
+        late.settle_many(
+            [
+                work.Settlement(*(c.message_id, c.token, c.account, Status.SENT), deadline=DEADLINE)
+                for c in claims
+            ]
+        )
+        reports = [work.Reported(route, Status.DELIVERED, message_id=message_id) for message_id in made]
+        assert set(late.ledger.run(work.receive(late.limits, reports))) == {"applied"}
+        return commands(late.raw) - before
+
+    assert cost("main") == cost("mute")
+
+
+def commands(raw):
+    """How many commands the server has run."""
+    return sum(each["calls"] for each in raw.info("commandstats").values())

@@ -1,6 +1,7 @@
 """How the public API is used: type-checked by mypy and pyright, never run."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from contextlib import aclosing, closing
 from datetime import UTC, datetime, timedelta
 from typing import assert_type
 
@@ -24,6 +25,7 @@ from sendline import (
     Status,
     TimelineEntry,
 )
+from sendline.contract.inbound import InboundMessage
 from sendline.settings import Settings
 
 
@@ -77,6 +79,15 @@ def follow(producer: Producer, message: Message) -> None:
         assert_type(event.seq, int)
         assert_type(event.status, Status)
         assert_type(event.code, ErrorCode | str | None)
+
+
+def share(producer: Producer) -> None:
+    """What the readers of a group, and readers of what came in, are told."""
+    assert_type(producer.group_events("billing"), Generator[Event, None, None])
+    with closing(producer.group_events("a", consumer="b", after=0, timeout=1.5, idle=90)) as events:
+        for event in events:
+            assert_type(event, Event)
+    assert_type(producer.inbound(after=7, timeout=1), Iterator[InboundMessage])
 
 
 def read(message: Message) -> None:
@@ -139,6 +150,11 @@ async def awaited() -> None:
         assert_type(producer.events(), AsyncIterator[Event])
         async for event in producer.events(after=0, timeout=1):
             assert_type(event, Event)
+        assert_type(producer.group_events("billing"), AsyncGenerator[Event, None])
+        async with aclosing(producer.group_events("billing", timeout=1)) as events:
+            async for event in events:
+                assert_type(event, Event)
+        assert_type(producer.inbound(after=7, timeout=1), AsyncIterator[InboundMessage])
     await producer.close()
 
 

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from sendline import ErrorCode, Producer, Status
 from sendline.contract import ids
 from sendline.contract.message import TimelineEntry
+from sendline.ledger import work
 from sendline.ledger.accounts import Wake, configure
 from sendline.ledger.connection import AsyncLedger
 from sendline.ledger.keys import KEYS, account_key
@@ -121,6 +122,31 @@ class Stage:
         held = [ids.to_bytes(each) for each in message_ids] or self.raw.zrange(KEYS["uncertain"], 0, -1)
         for message_id in held:
             self.raw.zadd(KEYS["uncertain"], {message_id: 1}, xx=True)
+
+    async def keep_house(self):
+        """Tick as a worker does, but more often."""
+        limits = Limits.of(self.settings)
+        async with contextlib.aclosing(AsyncLedger(self.settings.redis_url.get_secret_value())) as ledger:
+            while True:
+                await ledger.run(work.tick(limits, "test", lock=5, most=500))
+                await asyncio.sleep(EVERY)
+
+    @contextlib.asynccontextmanager
+    async def keeping_house(self):
+        keeping = asyncio.create_task(self.keep_house())
+        try:
+            yield
+        finally:
+            await end(keeping)
+
+    def late_at(self, message_id):
+        """The instant (ms) at which it is asked about next; None where it is not asked about as sent."""
+        return self.raw.zscore(KEYS["unreported"], ids.to_bytes(message_id))
+
+    def make_late(self):
+        """Let what is sent and asked about be asked about now."""
+        for message_id in self.raw.zrange(KEYS["unreported"], 0, -1):
+            self.raw.zadd(KEYS["unreported"], {message_id: int(time.time() * 1000)}, xx=True)
 
     def due_at(self, message_id):
         """The instant (ms) at which it is asked about next; None where it is not uncertain any more."""
@@ -394,6 +420,127 @@ def test_where_no_account_can_be_asked_it_ends_at_once(redis_url, raw, simulator
     assert simulator.summary().asked == 0
 
 
+# What is sent, and its receipt never comes
+
+
+async def sent(producer, to=None):
+    """Send a message that the provider accepts; return its id."""
+    message = producer.send(to=to or next(NUMBERS), text="Hello", account="demo")
+    await until(lambda: producer.get(message.id).status is Status.SENT)
+    return message.id
+
+
+@pytest.fixture
+def impatient(redis_url, raw, simulator):
+    """Receipts are late after a second; the provider has nowhere to report to, so that none comes."""
+    return staged(redis_url, raw, {"demo": account(simulator.url, receipt_time=1)})
+
+
+@pytest.mark.parametrize("status", ["delivered", "undelivered"])
+def test_what_no_receipt_tells_of_is_looked_up(impatient, producer, simulator, caplog, status):
+    simulator.settings(receipt_delay=0.1, numbers=True)
+
+    async def script():
+        to = "+13115559460" if status == "undelivered" else next(NUMBERS)
+        async with impatient.keeping_house():
+            message_id = await sent(producer, to)
+            await until(lambda: producer.get(message_id).status != Status.SENT)
+        return message_id
+
+    with caplog.at_level(logging.INFO, "sendline"):
+        message = producer.get(impatient.play(script))
+    assert [each.status for each in message.timeline] == ["created", "sending", "sent", status]
+    assert 1 <= (message.timeline[-1].at - message.timeline[-2].at).total_seconds() < 5
+    assert "account demo knows of a message that was sent: applied" in caplog.text
+    assert impatient.late_at(message.id) is None
+    assert (simulator.summary().asked, simulator.summary().received) == (1, 1)
+
+
+def test_what_is_not_reported_at_the_provider_either_is_asked_about_again(impatient, producer, simulator):
+    async def script():
+        async with impatient.keeping_house():
+            message_id = await sent(producer)
+            await until(lambda: simulator.summary().asked == 1)
+            await until(lambda: impatient.late_at(message_id) > time.time() * 1000 + 25_000)
+            before = producer.get(message_id)
+            assert len(before.timeline) == 3
+            simulator.settings(receipt_delay=0)
+            impatient.make_late()
+            await until(lambda: producer.get(message_id).status is Status.DELIVERED)
+
+    impatient.play(script)
+
+
+def test_what_the_provider_does_not_know_any_more_stays_sent(impatient, producer, simulator, caplog):
+    async def script():
+        async with impatient.keeping_house():
+            message_id = await sent(producer)
+            simulator.reset()
+            for number in (1, 2):
+                await until(lambda number=number: simulator.summary().asked == number)
+                await until(lambda: impatient.late_at(message_id) > time.time() * 1000)
+                impatient.make_late()
+        return message_id
+
+    with caplog.at_level(logging.INFO, "sendline"):
+        message = producer.get(impatient.play(script))
+    assert (message.status, len(message.timeline)) == (Status.SENT, 3)
+    assert "knows of no such message" in caplog.text
+
+
+def test_a_look_up_that_fails_leaves_it_sent_and_the_account_going(impatient, producer, simulator, caplog):
+    simulator.settings(receipt_delay=0)
+
+    async def script():
+        simulator.behave("html", count=1, asking=True)
+        async with impatient.keeping_house():
+            message_id = await sent(producer)
+            await until(lambda: "account demo could not be asked" in caplog.text)
+            assert producer.get(message_id).status is Status.SENT
+            assert impatient.raw.hget(account_key("demo"), "stopped") is None
+            impatient.make_late()
+            await until(lambda: producer.get(message_id).status is Status.DELIVERED)
+
+    with caplog.at_level(logging.INFO, "sendline"):
+        impatient.play(script)
+
+
+def test_what_is_reported_in_time_is_not_asked_about(impatient, producer, simulator, redis_url):
+    simulator.settings(receipt_delay=0)
+
+    async def script():
+        async with impatient.keeping_house():
+            message = producer.send(to=next(NUMBERS), text="Hello", account="demo")
+            await until(lambda: producer.get(message.id).status is Status.DELIVERED)
+            await asyncio.sleep(1.2)  # longer than until a receipt is late
+
+    with receiving(redis_url, impatient.accounts) as url:
+        impatient.urls = CallbackUrls(url, SIGNING)
+        impatient.play(script)
+    assert simulator.summary().asked == 0
+
+
+def test_many_whose_receipts_are_late_are_looked_up_within_a_tenth_of_the_rate(
+    redis_url, raw, simulator, producer
+):
+    simulator.settings(receipt_delay=0)
+    stage = staged(redis_url, raw, {"demo": account(simulator.url, rate=100, burst=50, receipt_time=1)})
+
+    async def script():
+        made = producer.send_many(
+            [{"to": next(NUMBERS), "text": "Hello", "account": "demo"} for _ in range(20)]
+        )
+        async with stage.keeping_house():
+            await until(lambda: simulator.summary().asked)
+            began = time.monotonic()
+            await until(lambda: all(producer.get(each.id).status is Status.DELIVERED for each in made))
+            return time.monotonic() - began
+
+    took = stage.play(script)
+    assert took >= 18 / 10, "a tenth of 100 a second"
+    assert simulator.summary().asked == 20
+
+
 # What goes wrong
 
 
@@ -423,13 +570,13 @@ def test_a_fault_in_one_question_ends_no_other_and_is_told_without_the_text(
     async def script():
         message_id = await doubtful(producer, simulator, "accepted_hang", text="Secret code 271828")
         stage.make_due()
-        await until(lambda: "asking about an uncertain message failed" in caplog.text)
+        await until(lambda: "asking about a message failed" in caplog.text)
         stage.make_due()
         await until(lambda: producer.get(message_id).status is Status.SENT)
 
     with caplog.at_level(logging.DEBUG):
         stage.play(script)
-    assert "asking about an uncertain message failed: ValueError" in caplog.text
+    assert "asking about a message failed: ValueError" in caplog.text
     assert "271828" not in caplog.text
 
 
@@ -473,7 +620,8 @@ def entries(*told):
     )
 
 
-CREATED, SENDING, RETRYING, UNCERTAIN = Status.CREATED, Status.SENDING, Status.RETRYING, Status.UNCERTAIN
+CREATED, SENDING, RETRYING = Status.CREATED, Status.SENDING, Status.RETRYING
+UNCERTAIN, SENT = Status.UNCERTAIN, Status.SENT
 
 
 @pytest.mark.parametrize(
@@ -488,9 +636,13 @@ CREATED, SENDING, RETRYING, UNCERTAIN = Status.CREATED, Status.SENDING, Status.R
         ((CREATED, (UNCERTAIN, ErrorCode.FAILOVER)), 0, 1),
         ((CREATED, SENDING, RETRYING, (UNCERTAIN, ErrorCode.FAILOVER), (UNCERTAIN, ErrorCode.LATE)), 0, 3),
         ((CREATED, (UNCERTAIN, ErrorCode.FAILOVER), RETRYING, SENDING, UNCERTAIN), 0, 4),
+        ((CREATED, SENDING, SENT), 1, 2),
+        ((CREATED, SENDING, RETRYING, SENDING, SENT, (SENT, ErrorCode.LATE)), 3, 4),
+        ((CREATED, SENDING, UNCERTAIN, RETRYING, SENDING, SENT), 1, 5),
+        ((CREATED, (SENT, ErrorCode.LATE)), 0, 0),
     ],
 )
-def test_every_call_whose_end_is_not_known_lies_between_the_moments(stage, producer, told, begun, ended):
+def test_every_call_that_may_have_been_accepted_lies_between_the_moments(stage, producer, told, begun, ended):
     message = producer.send(to=next(NUMBERS), text="Hello", sender=SENDER)
     message = replace(message, created_at=AT, timeline=entries(*told))
     assert inquirer._when_called(message) == (AT + timedelta(hours=begun), AT + timedelta(hours=ended))

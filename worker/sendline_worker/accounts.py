@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sendline.contract.accounts import AccountCard, Capabilities, RouteRule
@@ -24,18 +24,24 @@ class Account:
     name: str
     settings: "AccountSettings"
     adapter: "Adapter"
+    capabilities: Capabilities = field(init=False, repr=False, compare=False)
+    """What it can carry and report: the adapter's word, and the owner's on receipts."""
+    card: AccountCard = field(init=False, repr=False, compare=False)
+    """What producers may know of it."""
+
+    def __post_init__(self) -> None:
+        """Put together once what every message is held against."""
+        can, asked = self.adapter.capabilities, self.settings.receipts
+        if asked is not None:
+            can = replace(can, receipts=asked and can.receipts)
+        object.__setattr__(self, "capabilities", can)
+        card = AccountCard(self.name, can, self.settings.senders, self.settings.provider)
+        object.__setattr__(self, "card", card)
 
     @property
-    def capabilities(self) -> Capabilities:
-        """What it can carry and report: the adapter's word, and the owner's on receipts."""
-        can = self.adapter.capabilities
-        asked = self.settings.receipts
-        return can if asked is None else replace(can, receipts=asked and can.receipts)
-
-    @property
-    def card(self) -> AccountCard:
-        """What producers may know of it."""
-        return AccountCard(self.name, self.capabilities, self.settings.senders, self.settings.provider)
+    def asks(self) -> bool:
+        """Whether its provider can be asked what became of a message."""
+        return self.capabilities.lookup or self.capabilities.search
 
     @property
     def limits(self) -> AccountLimits:
@@ -47,7 +53,8 @@ class Account:
             burst=asked.burst,
             in_flight=asked.in_flight,
             on_uncertain=asked.on_uncertain,
-            asks=self.capabilities.lookup or self.capabilities.search,
+            asks=self.asks,
+            receipt_time=asked.receipt_time if self.asks and self.capabilities.receipts else None,
             unit=asked.rate_unit,
             daily_cap=asked.daily_cap,
             time_zone=asked.time_zone,
@@ -55,6 +62,7 @@ class Account:
             sender_rate=asked.sender_rate,
             sender_burst=asked.sender_burst,
             sender_daily_cap=asked.sender_daily_cap,
+            callback_url=asked.callback_url or "",
         )
 
 

@@ -17,6 +17,7 @@ from sendline.settings import bounds, ledger_url
 from sendline_worker import broker
 from sendline_worker.dispatch.runtime import Runtime
 from sendline_worker.tick import Ticker
+from sendline_worker.webhooks.teller import Teller
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,6 +108,7 @@ def make_app(fleet: Fleet) -> Celery:
         fleet.runtime().run_slice()
 
     app.steps["worker"].add(_tick_step(fleet, app))
+    app.steps["worker"].add(_teller_step(fleet))
     _connect_signals(fleet)
     return app
 
@@ -151,6 +153,25 @@ def _tick_step(fleet: Fleet, app: Celery) -> type[bootsteps.StartStopStep]:
             self.ticker.stop()
 
     return TickStep
+
+
+def _teller_step(fleet: Fleet) -> type[bootsteps.StartStopStep]:
+    class TellerStep(bootsteps.StartStopStep):
+        """Tells the endpoints of apps, in a thread of the worker's parent."""
+
+        requires = ("celery.worker.components:Pool",)
+
+        def __init__(self, parent: Any, **options: Any) -> None:
+            super().__init__(parent, **options)
+            self.teller = Teller(fleet.settings)
+
+        def start(self, parent: Any) -> None:
+            self.teller.start()
+
+        def stop(self, parent: Any) -> None:
+            self.teller.stop()
+
+    return TellerStep
 
 
 def _connect_signals(fleet: Fleet) -> None:

@@ -1,7 +1,7 @@
 """What can go wrong when using Sendline.
 
 SendlineError
- + InvalidMessage          a field of a message is wrong; names the field and the fix
+ + InvalidMessage          a field of a message, or an argument, is wrong; names it and the fix
  |  + UnknownAccount       it names an account that nobody configured
  |  + CannotCarry          no account in its route can carry it; says why
  |  + RecipientRefused     `only_to` keeps this recipient out
@@ -29,7 +29,7 @@ class SendlineError(Exception):
 
 
 class InvalidMessage(SendlineError):
-    """A field of a message is wrong. `field` names it; nothing was accepted."""
+    """A field of a message, or an argument of a verb, is wrong. `field` names it; nothing was accepted."""
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")

@@ -32,6 +32,8 @@ class AccountLimits:
     on_uncertain: str | None = None
     asks: bool = False
     """Whether its provider can be asked what became of a message."""
+    receipt_time: float | None = field(default=None, kw_only=True)
+    """Seconds until its provider is asked about what is sent and not reported on; None: it never is."""
     unit: Unit = "messages"
     daily_cap: int | None = None
     """Units from one midnight to the next."""
@@ -43,6 +45,8 @@ class AccountLimits:
     """Units a second from one sender."""
     sender_burst: int | None = None
     sender_daily_cap: int | None = None
+    callback_url: str = field(default="", repr=False)
+    """The endpoint that is told of its messages' events, but for those that name their own; empty: none."""
 
     @property
     def stored(self) -> dict[str, int]:
@@ -63,9 +67,11 @@ class AccountLimits:
         others = {
             "on_uncertain": self.on_uncertain or "",
             "asks": int(self.asks),
+            "receipt_ms": round((self.receipt_time or 0) * 1000),
             "unit": self.unit,
             "zone": self.time_zone,
             "sender": self.sender,
+            "callback_url": self.callback_url,
         }
         return pack([self.name, self.stored, others])
 

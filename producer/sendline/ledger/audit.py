@@ -74,6 +74,8 @@ class Examined:
     timer: int | None = None
     asked: bool = False
     """Whether it is held for its provider, or a person, to tell its fate."""
+    late: bool = False
+    """Whether its provider is asked about it as sent, and its receipt as late."""
     places: int | None = None
     """How often its id stands in its own row: 0, 1 or 2 for more; None: not looked for."""
     elsewhere: frozenset[str] = field(default=frozenset())
@@ -158,10 +160,11 @@ def examine(
                 lives_on=lives_on,
                 timer=int(float(timer)) if timer else None,
                 asked=bool(asked),
+                late=bool(late),
                 places=places if places >= 0 else None,
                 elsewhere=frozenset(name.decode() for name in others),
             )
-            for message_id, (raw, lives_on, timer, asked, places, others) in zip(
+            for message_id, (raw, lives_on, timer, asked, late, places, others) in zip(
                 message_ids, reply[1:], strict=True
             )
         ]
@@ -216,6 +219,11 @@ def timers(cursor: int) -> Call[tuple[int, list[bytes]]]:
 def questions(cursor: int) -> Call[tuple[int, list[bytes]]]:
     """Read the ids of some messages that are held for their fate to be told."""
     return _members("uncertain", cursor)
+
+
+def late(cursor: int) -> Call[tuple[int, list[bytes]]]:
+    """Read the ids of some messages that are sent and asked about."""
+    return _members("unreported", cursor)
 
 
 def _members(key: str, cursor: int) -> Call[tuple[int, list[bytes]]]:

@@ -1,4 +1,4 @@
-"""The verbs about uncertain messages: which there are, asking their providers, a person's decision."""
+"""The verbs about messages in doubt: asking their providers; which are uncertain, and a person's decision."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ Decided = Literal["decided", "settled", "over", "expired", "canceled", "unknown"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An uncertain message whose provider shall be asked about it now."""
+    """A message whose provider shall be asked about it now: uncertain, or sent, and its receipt is late."""
 
     message_id: bytes
     record: Record

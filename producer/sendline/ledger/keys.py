@@ -18,6 +18,7 @@ KEYS: Final[dict[str, str]] = {
     "weights": "sl:weights",  # hash: campaign to its weight, where that is not 1
     "timers": "sl:t",  # sorted set, id by the instant (ms) at which the tick must look at it
     "uncertain": "sl:u",  # sorted set: uncertain id by the instant (ms) at which its provider is asked next
+    "unreported": "sl:ur",  # the same for what is sent, and whose receipt is late
     # Accounts
     "account": "sl:a:",  # + name: hash of limits and state
     "number": "sl:n:",  # + account : mark of a sender: hash, what was sent from it
@@ -32,12 +33,26 @@ KEYS: Final[dict[str, str]] = {
     "recovery": "sl:recovery",  # string: how far a recovery has come, or what the last one came to
     "parked": "sl:k",  # hash: digest to a receipt whose provider id is not known yet
     "parked_at": "sl:k:at",  # sorted set: digest by the instant (ms) until which it is kept
+    # What comes in, and what is kept back
+    "suppressed": "sl:su",  # hash: recipient to when it was suppressed (ms) and why
+    "inbound": "sl:in",  # stream: one entry for each message that came in
+    "inbound_seen": "sl:ii:",  # + digest of account and provider id: string, it came in already
+    "rejected": "sl:rr",  # list: requests of providers that could not be read, the newest first
+    # Endpoints: URLs of apps that are told of events. A mark stands for one; a notice is one event to tell it
+    "endpoints": "sl:oe",  # sorted set: mark by the instant (ms) at which it is looked at; +inf: stopped
+    "endpoint": "sl:os:",  # + mark: hash of URL, state and counts
+    "notices": "sl:op:",  # + mark: hash, what is told of (a message's id) to the notices of it, in order
+    "notices_due": "sl:od:",  # + mark: sorted set, what is told of by the instant (ms) at which it is due
+    "notices_out": "sl:ol:",  # + mark: sorted set, what is told of by the end (ms) of a worker's claim on it
+    "notice_tries": "sl:ot:",  # + mark: hash, what is told of to how often that was tried in vain
+    "notices_lost": "sl:ox:",  # + mark: list of what the endpoint was never told, the newest first
+    "notice_bell": "sl:ob",  # list of at most one element: rouses who tells endpoints
     # Workers
     "awake": "sl:awake",  # sorted set: dispatcher by the instant (ms) by which it claims again
     "bell": "sl:bell",  # list of at most one element: rouses a dispatcher that sleeps
     "wake": "sl:wake",  # hash: queue and envelope of the Celery task that starts a dispatcher
     "dispatcher": "sl:d:",  # + id: string, its last call's number and what it claimed
-    "decision": "sl:x:",  # + name of a person's call: string, what it came to
+    "decision": "sl:x:",  # + name of a call: string, what it came to
     "settler": "sl:s:",  # + dispatcher: string, the number of its last settle
     "tick": "sl:tick",  # string: which worker ticks
     "nothing": "sl:0",  # never there: see go_on_when_full in record.lua

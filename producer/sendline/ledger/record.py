@@ -60,6 +60,8 @@ class Flag(IntFlag):
     """It was `retrying` once: a hand-back returns it there."""
     DOUBTED = 32
     """It was `uncertain` and is sent again: a later attempt proves nothing about the earlier one."""
+    HOOKED = 64
+    """It names a `callback_url`: that endpoint is told of each of its events."""
 
 
 MAX_REASON: Final = 200
@@ -137,10 +139,15 @@ def events(last: int, raw: bytes) -> list[Event]:
     unpacker = msgpack.Unpacker(raw=True, max_buffer_size=len(raw) + 1)
     unpacker.feed(raw)
     packed = list(unpacker)
-    return [
-        Event(seq, ids.to_text(message_id), _STATUSES[status], instant(at), error_code(code), reason.decode())
-        for seq, (message_id, status, at, code, reason, *_) in enumerate(packed, last - len(packed) + 1)
-    ]
+    return [event_of(seq, values) for seq, values in enumerate(packed, last - len(packed) + 1)]
+
+
+def event_of(seq: int, values: Any) -> Event:
+    """Return the event number `seq` that was unpacked to `values`."""
+    message_id, status, at, code, reason, *_ = values
+    return Event(
+        seq, ids.to_text(message_id), _STATUSES[status], instant(at), error_code(code), reason.decode()
+    )
 
 
 class Record:

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from importlib.resources.abc import Traversable
 
-PRELUDE: Final = ("record", "lineage", "rousing", "lines", "places", "closing")
+PRELUDE: Final = ("record", "lineage", "rousing", "lines", "places", "notices", "closing")
 """What stands before every verb, in this order."""
 PARTS: Final = {
-    "claim": ("changes", "easing", "limits", "choice", "rows", "taking"),
+    "accept": ("suppression",),
+    "claim": ("changes", "easing", "limits", "choice", "rows", "suppression", "taking"),
     "inquire": ("changes", "easing", "limits"),
     "settle": ("changes", "easing", "verdicts"),
     "configure": ("adjusting",),
@@ -30,6 +31,8 @@ PARTS: Final = {
     "halt": ("changes",),
     "resume": ("changes", "easing"),
     "tick": ("changes", "easing"),
+    "told": ("telling",),
+    "replay": ("telling",),
 }
 """What stands behind that, before some verbs."""
 SERVER_CLOCK: Final = "return redis.call('TIME')"

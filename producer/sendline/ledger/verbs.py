@@ -46,7 +46,14 @@ class Conflict:
     message_id: bytes
 
 
-Acceptance = New | Known | Conflict
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """The message was accepted, but its recipient has opted out: `message` is final."""
+
+    message: Message
+
+
+Acceptance = New | Known | Conflict | Suppressed
 
 
 def accept(limits: Limits, drafts: Sequence[Draft]) -> Call[list[Acceptance]]:
@@ -60,6 +67,8 @@ def accept(limits: Limits, drafts: Sequence[Draft]) -> Call[list[Acceptance]]:
                 verdicts.append(New(at))
             elif verdict == 2:  # noqa: PLR2004 - the verdicts are listed in accept.lua
                 verdicts.append(Known(message_id, Record(raw).message(message_id) if raw else None))
+            elif verdict == 4:  # noqa: PLR2004 - as above
+                verdicts.append(Suppressed(Record(raw).message(message_id)))
             else:
                 verdicts.append(Conflict(message_id))
         return verdicts
@@ -77,7 +86,7 @@ def _packed_draft(draft: Draft) -> bytes:
         [
             draft.id,
             LANE_CODES[draft.lane],
-            _ASKED[draft.on_uncertain],
+            _ASKED[draft.on_uncertain] | (Flag.HOOKED if draft.callback_url else 0),
             draft.not_before_ms,
             draft.valid_for_ms,
             ",".join(draft.route),

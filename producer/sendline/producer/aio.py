@@ -2,19 +2,22 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from sendline.contract.draft import Fields
 from sendline.contract.errors import LedgerError
+from sendline.contract.inbound import InboundMessage
 from sendline.contract.lane import Lane, OnUncertain
 from sendline.contract.message import Event, Message
 from sendline.ledger.connection import AsyncLedger
 from sendline.producer.core import Core
+from sendline.producer.following import Reader
 from sendline.producer.opening import open_settings
 from sendline.producer.plan import Pause, Plan
+from sendline.producer.sharing import IDLE, Share
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,17 +99,41 @@ class AsyncProducer:
         """Cancel a message that waits, or ask for it. See Producer.cancel()."""
         return await self._do(self._core.cancel(message_id))
 
-    async def events(self, after: int | None = None, *, timeout: float | None = None) -> AsyncIterator[Event]:
+    def events(self, after: int | None = None, *, timeout: float | None = None) -> AsyncIterator[Event]:
         """Yield every change of status, in order, as it happens. See Producer.events().
 
         With `after=None` it starts when the first event is asked for.
         """
-        seq = await self._do(self._core.events_from(after))
-        quiet_since = time.monotonic()
-        while (events := await self._do(self._core.events_after(seq, timeout, quiet_since))) is not None:
-            for event in events:
-                yield event
-                seq, quiet_since = event.seq, time.monotonic()
+        return self._follow(self._core.events(after, timeout))
+
+    def group_events(
+        self,
+        group: str,
+        *,
+        consumer: str | None = None,
+        after: int | None = None,
+        timeout: float | None = None,
+        idle: float = IDLE,
+    ) -> AsyncGenerator[Event, None]:
+        """Yield the changes of status that fall to this reader of `group`. See Producer.group_events().
+
+        async with contextlib.aclosing(producer.group_events("billing")) as events:
+            async for event in events:
+                await book(event)
+
+        The group is made when the first event is asked for. What is not finished goes to others at once when
+        the iterator is closed, as aclosing() does: left open, it is closed only once the loop comes to it.
+        """
+        return self._follow(self._core.group_events(Share(group, consumer, after, idle), timeout))
+
+    def inbound(
+        self, after: int | None = None, *, timeout: float | None = None
+    ) -> AsyncIterator[InboundMessage]:
+        """Yield every message that people wrote to our numbers, in order. See Producer.inbound().
+
+        With `after=None` it starts when the first one is asked for.
+        """
+        return self._follow(self._core.inbound(after, timeout))
 
     async def counts(self) -> dict[str, int]:
         """Return how many messages were accepted, and how many have each status: one consistent view."""
@@ -123,6 +150,14 @@ class AsyncProducer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    async def _follow(self, reader: Reader[T]) -> AsyncGenerator[T, None]:
+        await self._do(reader.begin())
+        try:
+            while (one := await self._do(reader.next())) is not None:
+                yield one
+        finally:
+            await self._do(reader.end())
 
     async def _do(self, plan: Plan[T]) -> T:
         try:

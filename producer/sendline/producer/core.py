@@ -8,7 +8,6 @@ from sendline.contract import ids
 from sendline.contract.accounts import RouteRule
 from sendline.contract.draft import Draft, Rules, draft
 from sendline.contract.errors import (
-    EventsLost,
     IdempotencyConflict,
     InvalidMessage,
     LedgerError,
@@ -18,12 +17,15 @@ from sendline.contract.errors import (
     SendlineError,
     UnknownMessage,
 )
+from sendline.contract.inbound import InboundMessage
 from sendline.contract.message import Event, Message, TimelineEntry, instant
 from sendline.contract.status import Status
 from sendline.ledger import durability, verbs
 from sendline.ledger.directory import Directory
 from sendline.ledger.limits import Limits
+from sendline.producer.following import EVENTS, INBOUND, Following, Patience
 from sendline.producer.plan import Pause, Plan
+from sendline.producer.sharing import Names, Share, Sharing
 
 if TYPE_CHECKING:
     from sendline.settings import Settings
@@ -34,8 +36,6 @@ MAX_MANY: Final = 100_000
 """Messages a call of send_many(); more is a campaign."""
 DIRECTORY_AGE: Final = 5.0
 """Seconds after which the accounts and routes are read again."""
-EVENTS_BLOCK_MS: Final = 500
-"""How long one read waits for an event, at most; half of `redis_timeout` where that is less."""
 WAIT_FIRST, WAIT_GROWTH, WAIT_MOST = 0.01, 1.5, 0.25
 """Seconds between two looks of wait(): at first, then growing, at most."""
 
@@ -54,6 +54,7 @@ class Core:
         self._stand_in = directory
         self._limits = Limits.of(settings)
         self._clock = clock
+        self._names = Names()
         self._read_at: float | None = None
         self._rules = self._make_rules(Directory())
 
@@ -109,29 +110,20 @@ class Core:
         found: dict[str, int] = yield verbs.counts()
         return found
 
-    def events_from(self, after: int | None) -> Plan[int]:
-        """Return the number behind which to read: `after`, or the newest event there is."""
-        newest: int = yield verbs.newest_event()
-        if after is None:
-            return newest
-        oldest: int | None = yield verbs.oldest_event()
-        first = oldest or newest + 1
-        if not first - 1 <= after <= newest:
-            raise EventsLost(after, first)
-        return after
+    def events(self, after: int | None, timeout: float | None) -> Following[Event]:
+        """Read the events alone."""
+        return Following(EVENTS, after, self._patience(timeout))
 
-    def events_after(self, seq: int, timeout: float | None, quiet_since: float) -> Plan[list[Event] | None]:
-        """Return the events right behind `seq`, perhaps none yet; None once it was quiet for `timeout`."""
-        block = max(1, min(EVENTS_BLOCK_MS, round(self._settings.redis_timeout * 500)))
-        if timeout is not None:
-            left = timeout - (self._clock() - quiet_since)
-            if left <= 0:
-                return None
-            block = max(1, min(block, round(left * 1000)))
-        events: list[Event] = yield verbs.events_after(seq, block_ms=block)
-        if events and events[0].seq != seq + 1:
-            raise EventsLost(seq, events[0].seq)
-        return events
+    def inbound(self, after: int | None, timeout: float | None) -> Following[InboundMessage]:
+        """Read what came in."""
+        return Following(INBOUND, after, self._patience(timeout))
+
+    def group_events(self, share: Share, timeout: float | None) -> Sharing:
+        """Read the events together with others."""
+        return Sharing(share, self._patience(timeout), self._names)
+
+    def _patience(self, timeout: float | None) -> Patience:
+        return Patience(self._clock, timeout, self._settings.redis_timeout)
 
     def _refresh(self) -> Plan[None]:
         if self._read_at is None and self._settings.durability != "memory":
@@ -207,6 +199,8 @@ def _answer(checked: Draft, verdict: verbs.Acceptance) -> Message:
         raise IdempotencyConflict(ids.to_text(verdict.message_id))
     if isinstance(verdict, verbs.Known):
         return _found(ids.to_text(verdict.message_id), verdict.message)
+    if isinstance(verdict, verbs.Suppressed):
+        return verdict.message
     return _accepted(checked, verdict.at)
 
 

@@ -1,19 +1,22 @@
 """The producer of threads and forks: Django, Flask, scripts."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from sendline.contract.draft import Fields
 from sendline.contract.errors import LedgerError
+from sendline.contract.inbound import InboundMessage
 from sendline.contract.lane import Lane, OnUncertain
 from sendline.contract.message import Event, Message
 from sendline.ledger.connection import Ledger
 from sendline.producer.core import Core
+from sendline.producer.following import Reader
 from sendline.producer.opening import open_settings
 from sendline.producer.plan import Pause, Plan
+from sendline.producer.sharing import IDLE, Share
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,7 +124,55 @@ class Producer:
         None: never.
         Raises EventsLost where the stream was trimmed past `after`.
         """
-        return self._follow(self._do(self._core.events_from(after)), timeout)
+        return self._follow(self._core.events(after, timeout))
+
+    def group_events(
+        self,
+        group: str,
+        *,
+        consumer: str | None = None,
+        after: int | None = None,
+        timeout: float | None = None,
+        idle: float = IDLE,
+    ) -> Generator[Event, None, None]:
+        """Yield the changes of status that fall to this reader of `group`: its readers share them.
+
+        with contextlib.closing(producer.group_events("billing")) as events:
+            for event in events:
+                book(event)
+
+        Events come in entries of up to 100, those that one call wrote; each entry goes to one reader. It is
+        finished when the event behind its last one is asked for. What is not finished is told again, whole:
+        at once to another reader where the iterator was closed or let go, and to one that takes up this
+        `consumer`'s name; `idle` seconds later to another where the process died or Redis was away. So every
+        event is told at least once, and one whose handling raised is told again. A reader that takes longer
+        than three quarters of `idle` for *one* event may lose the rest of what it was given to others; all
+        readers of a group should give the same.
+
+        The events of an entry come in order. Between two entries a group promises no order: where the order
+        of a message's events matters, compare their `seq`, have one reader, or use events().
+
+        The group is made when it is first read in, and begins behind `after` (a `seq`; 0: with the first
+        ever), or with what happens from then on; later, `after` means nothing. `consumer` names this reader
+        in Redis: no two at a time may have the same name; None makes one. Ends after `timeout` seconds
+        without an event; None: never.
+
+        Raises InvalidMessage (naming the argument), and EventsLost where the stream was trimmed past what
+        nobody had been given or had finished, or the group is gone. One reader is told, once: it begins again
+        and goes on with what is left.
+        """
+        return self._follow(self._core.group_events(Share(group, consumer, after, idle), timeout))
+
+    def inbound(self, after: int | None = None, *, timeout: float | None = None) -> Iterator[InboundMessage]:
+        """Yield every message that people wrote to our numbers, in order, as it comes in.
+
+        for message in producer.inbound(after=cursor.load()):
+            answer(message)
+            cursor.save(message.seq)
+
+        `after`, `timeout` and EventsLost as for events(); `seq` counts what came in.
+        """
+        return self._follow(self._core.inbound(after, timeout))
 
     def counts(self) -> dict[str, int]:
         """Return how many messages were accepted, and how many have each status: one consistent view."""
@@ -139,12 +190,16 @@ class Producer:
     ) -> None:
         self.close()
 
-    def _follow(self, seq: int, timeout: float | None) -> Iterator[Event]:
-        quiet_since = time.monotonic()
-        while (events := self._do(self._core.events_after(seq, timeout, quiet_since))) is not None:
-            for event in events:
-                yield event
-                seq, quiet_since = event.seq, time.monotonic()
+    def _follow(self, reader: Reader[T]) -> Generator[T, None, None]:
+        self._do(reader.begin())
+        return self._each(reader)
+
+    def _each(self, reader: Reader[T]) -> Generator[T, None, None]:
+        try:
+            while (one := self._do(reader.next())) is not None:
+                yield one
+        finally:
+            self._do(reader.end())
 
     def _do(self, plan: Plan[T]) -> T:
         try:

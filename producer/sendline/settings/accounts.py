@@ -22,7 +22,51 @@ Prefix = Annotated[str, AfterValidator(checks.prefix)]
 Sender = Annotated[str, AfterValidator(checks.sender)]
 FailureStatus = Annotated[int, Field(ge=400, le=599)]
 TimeZone = Annotated[str, AfterValidator(checks.time_zone)]
+Network = Annotated[str, AfterValidator(checks.network)]
+WebhookUrl = Annotated[str, AfterValidator(checks.webhook_url)]
+SharedSecret = Annotated[SecretStr, AfterValidator(checks.not_blank)]
+Login = Annotated[SecretStr, AfterValidator(checks.login)]
+HeaderName = Annotated[str, AfterValidator(checks.header_name)]
 Weight = Annotated[int, BeforeValidator(checks.not_a_truth), Field(ge=0, le=1000)]
+
+
+class SignatureSettings(BaseModel):
+    """How a provider signs what it reports: an HMAC in a header."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    secret: Annotated[tuple[SharedSecret, ...], BeforeValidator(checks.listed_secrets)] = Field(
+        min_length=1, max_length=4, description="The secret that the provider shows; all of them verify."
+    )
+    header: HeaderName = Field(description="The header that holds the signature.")
+    algorithm: Literal["sha256", "sha512", "sha1"] = Field(
+        default="sha256", description="The hash of the HMAC."
+    )
+    encoding: Literal["hex", "base64"] = Field(default="hex", description="How the signature is written.")
+    prefix: Annotated[str, Field(max_length=32)] = Field(
+        default="", description="What stands before it in its header, such as sha256=."
+    )
+    signs: Annotated[str, AfterValidator(checks.signed_parts)] = Field(
+        default="{body}",
+        max_length=100,
+        description="What is signed: a text with {body} and perhaps {timestamp}, {nonce} or {url}.",
+    )
+    timestamp_header: HeaderName | None = Field(
+        default=None, description="The header that says when it was signed: seconds, or ms, since 1970."
+    )
+    nonce_header: HeaderName | None = Field(default=None, description="The header that holds {nonce}.")
+    tolerance: float = Field(
+        default=300.0, ge=1, le=3600, description="How old, or how far ahead, a signed time may be: seconds."
+    )
+
+    @model_validator(mode="after")
+    def _has_its_parts(self) -> "SignatureSettings":
+        for part, header in (("timestamp", self.timestamp_header), ("nonce", self.nonce_header)):
+            if f"{{{part}}}" in self.signs and header is None:
+                raise ValueError(f"signs has {{{part}}}, but no {part}_header says where that is; add it")
+            if header is not None and f"{{{part}}}" not in self.signs:
+                raise ValueError(f"{part}_header has no meaning while signs lacks {{{part}}}; add it there")
+        return self
 
 
 class AccountSettings(BaseModel):
@@ -92,6 +136,31 @@ class AccountSettings(BaseModel):
     )
     receipts: bool | None = Field(
         default=None, description="Whether deliveries are reported. Default: what the provider can."
+    )
+    receipt_time: float = Field(
+        default=600.0,
+        ge=1,
+        le=7 * 86_400,
+        description="Seconds in which deliveries are normally reported; behind that its provider is asked.",
+    )
+    receipts_from: Annotated[tuple[Network, ...], BeforeValidator(checks.listed)] = Field(
+        default=(),
+        max_length=100,
+        description="The addresses and networks that its provider reports from. Empty: any.",
+    )
+    receipts_login: Annotated[tuple[Login, ...], BeforeValidator(checks.listed_secrets)] = Field(
+        default=(),
+        max_length=4,
+        description="user:password that its provider reports with (HTTP Basic); any of them is taken.",
+    )
+    receipts_signature: SignatureSettings | None = Field(
+        default=None, description="How its provider signs what it reports."
+    )
+    callback_url: WebhookUrl | None = Field(
+        default=None,
+        max_length=1000,
+        repr=False,
+        description="Your app's endpoint: told of its messages (that name none) and of what comes in.",
     )
     options: dict[str, object] = Field(
         default_factory=dict, description="The provider's own options; every text in it is a SecretStr."

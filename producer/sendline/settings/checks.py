@@ -3,6 +3,8 @@
 No sentence quotes the value, which may be a secret, but for names of accounts.
 """
 
+import base64
+import binascii
 import ipaddress
 import json
 import re
@@ -21,7 +23,12 @@ if TYPE_CHECKING:
 
 SECRET_LENGTH: Final = 16
 """The least a signing key may have, in characters."""
+WEBHOOK_SECRET_LENGTHS: Final = range(24, 65)
+"""Bytes of a webhook secret, by the Standard Webhooks specification."""
 
+KEYWORD_LENGTH: Final = 40
+
+_HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _PREFIX: Final = re.compile(r"\+[0-9]{1,15}")
 _TIME_ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,3}")
@@ -151,6 +158,92 @@ def long_enough(secret: SecretStr) -> SecretStr:
             'such as from: python -c "import secrets; print(secrets.token_urlsafe())"'
         )
     return secret
+
+
+def webhook_secret(secret: SecretStr) -> SecretStr:
+    """Check a secret of the Standard Webhooks: whsec_ and base64."""
+    text = secret.get_secret_value().strip()
+    try:
+        length = len(base64.b64decode(text.removeprefix("whsec_"), validate=True))
+    except (binascii.Error, ValueError):
+        length = 0
+    if not text.startswith("whsec_") or length not in WEBHOOK_SECRET_LENGTHS:
+        raise ValueError(
+            "not a webhook secret: whsec_ and 24 to 64 bytes in base64; make one: python -c "
+            "\"import base64, secrets; print('whsec_' + base64.b64encode(secrets.token_bytes(32)).decode())\""
+        )
+    return SecretStr(text)
+
+
+def webhook_url(text: str) -> str:
+    """Check the URL of an endpoint that is told of events. Where it leads is checked when it is called."""
+    problem = (
+        "must be https://host[/path] or http://..., of at most 1000 characters, without user or fragment"
+    )
+    url = _split(text, problem)
+    if url.scheme not in {"https", "http"} or not url.hostname or url.fragment or "@" in url.netloc:
+        raise ValueError(problem)
+    return text
+
+
+def not_blank(secret: SecretStr) -> SecretStr:
+    """Check that a secret is one: what is signed with nothing, anybody can sign."""
+    if not secret.get_secret_value().strip():
+        raise ValueError("empty; put the secret here")
+    return secret
+
+
+def login(secret: SecretStr) -> SecretStr:
+    """Check what HTTP Basic takes: user:password, without a line end."""
+    text = secret.get_secret_value().strip()
+    user, colon, password = text.partition(":")
+    if not (user and colon and password) or not text.isprintable():
+        raise ValueError("must be user:password, both of printable characters")
+    return SecretStr(text)
+
+
+def header_name(text: str) -> str:
+    """Check the name of an HTTP header and return it in lower case."""
+    if re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}", text) is None:
+        raise ValueError("not the name of a header, such as X-Signature")
+    return text.lower()
+
+
+def signed_parts(template: str) -> str:
+    """Check the text that says what a signature is made of."""
+    parts = re.findall(r"\{(.*?)\}", template)
+    if "body" not in parts or not set(parts) <= {"body", "timestamp", "nonce", "url"}:
+        raise ValueError("must hold {body}, and of other parts only {timestamp}, {nonce} and {url}")
+    if "{" in re.sub(r"\{.*?\}", "", template) or len(set(parts)) != len(parts):
+        raise ValueError("each part comes once, in braces that close, such as {timestamp}.{body}")
+    return template
+
+
+def network(text: str) -> str:
+    """Check an IP address, or a network such as 10.0.0.0/8; return its canonical form."""
+    try:
+        found = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("not an address or a network; write it as 72.21.26.35 or 10.0.0.0/8") from None
+    return str(found)
+
+
+def host_or_network(text: str) -> str:
+    """Check the name of a host, an IP address or a network."""
+    try:
+        return network(text)
+    except ValueError:
+        if _HOST_NAME.fullmatch(text) is None:
+            raise ValueError("not a host or a network; write it as hooks.internal or 10.0.0.0/8") from None
+    return text.lower()
+
+
+def keyword(text: str) -> str:
+    """Check a word that people answer with; return it in upper case, its spaces single."""
+    word = " ".join(text.upper().split())
+    if not word or len(word) > KEYWORD_LENGTH:
+        raise ValueError(f"a keyword has 1 to {KEYWORD_LENGTH} characters")
+    return word
 
 
 def not_a_truth(value: Any) -> Any:

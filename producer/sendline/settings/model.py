@@ -15,9 +15,10 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from sendline.contract import keywords
 from sendline.contract.errors import ConfigurationError
 from sendline.settings import bounds, checks
-from sendline.settings.accounts import AccountSettings, Name, Prefix, RouteSettings
+from sendline.settings.accounts import AccountSettings, Name, Network, Prefix, RouteSettings
 from sendline.settings.explain import explain
 from sendline.settings.sources import EnvironmentSource, FileSource
 
@@ -31,6 +32,9 @@ RedisUrl = Annotated[SecretStr, AfterValidator(checks.redis_url)]
 PublicUrl = Annotated[str, AfterValidator(checks.public_url)]
 Region = Annotated[str, AfterValidator(checks.region)]
 SigningKey = Annotated[SecretStr, AfterValidator(checks.long_enough)]
+WebhookSecret = Annotated[SecretStr, AfterValidator(checks.webhook_secret)]
+HostOrNetwork = Annotated[str, AfterValidator(checks.host_or_network)]
+Keyword = Annotated[str, AfterValidator(checks.keyword)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Share = Annotated[float, Field(ge=0, le=0.45)]
 Word = Annotated[str, Field(max_length=4096)]
@@ -123,6 +127,35 @@ class Settings(BaseSettings):
         repr=False,
         description="A command, with its arguments, that is told of changes of accounts: JSON on its input.",
     )
+    webhook_secret: Annotated[tuple[WebhookSecret, ...], BeforeValidator(checks.listed_secrets)] = Field(
+        default=(),
+        max_length=4,
+        description="Signs what your app is told (whsec_...); with all of them, so that one can be replaced.",
+    )
+    webhook_allow: Annotated[tuple[HostOrNetwork, ...], BeforeValidator(checks.listed)] = Field(
+        default=(),
+        max_length=100,
+        description="Hosts and networks of your own that callback_url may lead to, though they are private.",
+    )
+    webhook_for: float = Field(
+        default=24 * HOUR, ge=1, le=30 * DAY, description="How long your app is tried to be told of an event."
+    )
+    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(checks.listed)] = Field(
+        default=(),
+        max_length=100,
+        description="Proxies before the receiver whose X-Forwarded-For is believed. Empty: none.",
+    )
+    stop_words: Annotated[tuple[Keyword, ...], BeforeValidator(checks.listed)] = Field(
+        default=keywords.STOP_WORDS,
+        max_length=100,
+        description="Who answers with one of these gets nothing more.",
+    )
+    start_words: Annotated[tuple[Keyword, ...], BeforeValidator(checks.listed)] = Field(
+        default=keywords.START_WORDS, max_length=100, description="Who answers with one of these does again."
+    )
+    help_words: Annotated[tuple[Keyword, ...], BeforeValidator(checks.listed)] = Field(
+        default=keywords.HELP_WORDS, max_length=100, description="Answers that ask for help."
+    )
     receiver_host: str = Field(
         default="127.0.0.1", min_length=1, max_length=253, description="Where the receiver listens."
     )
@@ -190,6 +223,11 @@ class Settings(BaseSettings):
     def _belongs_together(self) -> Self:
         if self.retry_base > self.retry_max:
             raise ValueError("retry_base: longer than retry_max; lower it, or raise retry_max")
+        for word in self.stop_words:
+            if word in self.start_words or word in self.help_words:
+                raise ValueError(
+                    "stop_words: a word of them is in start_words or help_words, too; leave it in one"
+                )
         if self.idempotency_ttl > self.retention:
             raise ValueError("idempotency_ttl: longer than retention; lower it, or raise retention")
         checks.unique((route.to for route in self.routes), "routes: one `to`")

@@ -10,7 +10,7 @@ from sendline.contract.codes import ErrorCode
 from sendline.contract.errors import ConfigurationError
 from sendline.contract.status import Status
 from sendline_worker.outcomes import Accepted, Refused, Uncertain
-from sendline_worker.providers.base import Answer, Hook, Outbound, Receipt, UnreadableReceipt
+from sendline_worker.providers.base import Answer, Hook, Inbound, Outbound, Receipt, UnreadableReceipt
 from sendline_worker.providers.opentact import OpenTact
 
 KEY = "key-123"
@@ -279,7 +279,7 @@ RECEIPTS = {
 }
 
 
-def read(body: object) -> list[Receipt]:
+def read(body: object) -> list[Receipt | Inbound]:
     return account().read_receipts(Hook({}, {}, json.dumps(body).encode()))
 
 
@@ -289,17 +289,86 @@ def test_a_receipt_is_read(kind):
     assert read(body) == [receipt]
 
 
-INBOUND = {
-    "an event": event(type="smsr", state="success", messaging_profile={"uuid": "x"}),
-    "a payload": event(type="smsr", state="created")["payload"],
-    "data with a direction": finalized("webhook_delivered", direction="inbound"),
-    "data with an event type": {"data": {"event_type": "message.received", "payload": {"id": UUID}}},
+OURS, THEIRS = "+13115552368", "+13115550001"
+
+
+def received(event_type="message.received", **payload) -> dict:
+    """What came in, in the shape of the webhook page."""
+    whole = {
+        "id": UUID.upper(),
+        "direction": "inbound",
+        "from": {"phone_number": THEIRS},
+        "to": [{"phone_number": OURS}],
+        "text": "Stop",
+    }
+    return {"data": {"event_type": event_type, "payload": whole | payload}}
+
+
+def smsi(**payload) -> dict:
+    """What came in, in the shape of the events page."""
+    whole = {"uuid": UUID, "from": "13115550001", "to": "13115552368", "message": "Stop", "state": "success"}
+    return {"type": "sms", "payload": {"type": "smsi", **whole} | payload}
+
+
+PROFILE = {"messaging_profile": {"uuid": "x"}}
+CAME_IN = {
+    "data": received(),
+    "data without a direction": received(direction=None),
+    "data without an event type": received(None),
+    "bare numbers": received(**{"from": THEIRS, "to": OURS}),
+    "an event": smsi(),
+    "an event in its own envelope": {**smsi(), "type": "smsi"},
+    "a payload": smsi()["payload"],
+    "numbers as numbers": smsi(**{"from": 13115550001, "to": 13115552368}),
+    "our number in tn": smsi(to=None, tn={"tn": 13115552368}),
+    "the other type": smsi(type="smsr", **PROFILE),
+    "told when it was created": smsi(state="created"),
 }
 
 
-@pytest.mark.parametrize("kind", INBOUND)
-def test_an_inbound_message_is_no_receipt(kind):
-    assert read(INBOUND[kind]) == []
+@pytest.mark.parametrize("kind", CAME_IN)
+def test_a_message_that_came_in_is_read(kind):
+    assert read(CAME_IN[kind]) == [Inbound(UUID, THEIRS, OURS, "Stop")]
+
+
+@pytest.mark.parametrize(
+    ("body", "inbound"),
+    [
+        (received(id=None), Inbound(None, THEIRS, OURS, "Stop")),
+        (received(text=None), Inbound(UUID, THEIRS, OURS, "")),
+        (smsi(**{"from": "72345"}), Inbound(UUID, "72345", OURS, "Stop")),
+    ],
+)
+def test_a_message_that_came_in_need_not_be_whole(body, inbound):
+    assert read(body) == [inbound]
+
+
+def test_what_came_in_shows_nothing_in_a_repr():
+    assert repr(read(received())[0]) == f"Inbound(provider_id='{UUID}')"
+
+
+UNCLEAR = {
+    "an answer's type without a profile": event(type="smsr", state="success"),
+    "both types": {"type": "smsi", "payload": event(state="success")["payload"]},
+    "inbound, by the name of an outbound event": finalized("delivered", direction="inbound"),
+    "outbound, by the name of an inbound event": received(direction="outbound"),
+    "no sender": received(**{"from": None}),
+    "a sender without a number": received(**{"from": {}}),
+    "no recipient": received(to=[]),
+    "an event without numbers": smsi(**{"from": True}),
+    "a text of another type": smsi(message=7),
+}
+
+
+@pytest.mark.parametrize("kind", UNCLEAR)
+def test_what_is_not_surely_inbound_or_not_whole_is_unreadable(kind):
+    with pytest.raises(UnreadableReceipt):
+        read(UNCLEAR[kind])
+
+
+@pytest.mark.parametrize("kind", RECEIPTS)
+def test_no_receipt_is_taken_for_a_message_that_came_in(kind):
+    assert not any(isinstance(each, Inbound) for each in read(RECEIPTS[kind][0]))
 
 
 NONSENSE = {

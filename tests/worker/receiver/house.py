@@ -4,6 +4,7 @@ import contextlib
 import json
 import socket
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -13,12 +14,16 @@ from pydantic import SecretStr
 
 from sendline.contract import ids
 from sendline.contract.draft import Draft
+from sendline.contract.keywords import Keywords
 from sendline.contract.lane import Lane
 from sendline.contract.status import Status
 from sendline.ledger import verbs, work
 from sendline.ledger.accounts import AccountLimits, Wake, configure
 from sendline.ledger.connection import AsyncLedger, Ledger
+from sendline.ledger.inbound import inbound_after
+from sendline.ledger.keys import KEYS
 from sendline.ledger.limits import Limits
+from sendline.ledger.rejected import rejected
 from sendline.settings import Settings
 from sendline_worker.accounts import Account, directory_json, directory_of, load_accounts
 from sendline_worker.embedded import EmbeddedServer
@@ -29,7 +34,9 @@ from sendline_worker.serving import BoundedProtocol, Server, listening, running
 from sendline_worker.tokens import CallbackUrls
 
 LIMITS = Limits()
+BESIDE = (KEYS["rejected"].encode(), KEYS["decision"].encode())
 KEY = SecretStr("k" * 32)
+WORDS = Keywords()
 NUMBER = "+13115552367"
 TEXT = "Your code is 4711"
 OPENTACT = {"provider": "opentact", "base_url": "http://127.0.0.1:1", "api_key": "sk-live-0123456789"}
@@ -139,18 +146,31 @@ class House:
         return self.client.post(url, content=content)
 
     def everything(self):
-        """Return all that the ledger holds."""
+        """Return all that the ledger holds, but for rejected requests and the names of calls."""
         with contextlib.closing(redis.Redis.from_url(self.server.url)) as raw:
-            return {key: raw.dump(key) for key in raw.scan_iter(count=1000)}
+            keys = [key for key in raw.scan_iter(count=1000) if not key.startswith(BESIDE)]
+            return {key: raw.dump(key) for key in keys}
+
+    def rejected(self):
+        """Return the rejected requests that are kept, the newest first."""
+        return self.ledger.run(rejected(datetime.now(UTC)))
+
+    def inbound(self):
+        """Return what came in, the oldest first."""
+        return self.ledger.run(inbound_after(0, block_ms=None))
 
     @contextlib.contextmanager
-    def unmoved(self):
-        """Hold that the block changes nothing at all in the ledger, which counts what it holds."""
+    def unmoved(self, *, rejected=0):
+        """Hold that the block changes nothing in the ledger, which counts what it holds, and that it keeps
+        so many rejected requests and no more.
+        """
+        kept = len(self.rejected())
         before, counted = self.everything(), self.ledger.run(verbs.counts())
         assert sum(counted.values()) == 2 * counted["accepted"] > 0
         yield
         assert self.ledger.run(verbs.counts()) == counted
         assert self.everything() == before
+        assert len(self.rejected()) == kept + rejected
 
     @contextlib.contextmanager
     def connected(self):
@@ -182,7 +202,15 @@ def head(url, *lines):
 
 @contextlib.contextmanager
 def housed(
-    directory, *, keys=(KEY,), durability="memory", request_seconds=5.0, ledger=AsyncLedger, redis_timeout=2.0
+    directory,
+    *,
+    keys=(KEY,),
+    durability="memory",
+    request_seconds=5.0,
+    ledger=AsyncLedger,
+    redis_timeout=2.0,
+    keywords=WORDS,
+    demands=None,
 ):
     """A whole house for the time of a with block."""
     accounts = {"main": OPENTACT, "other": OPENTACT, "plain": OPENTACT, "flows": KORE}
@@ -199,6 +227,8 @@ def housed(
             lambda: ledger(server.url, timeout=redis_timeout),
             LIMITS,
             request_seconds=request_seconds,
+            keywords=keywords,
+            demands=demands,
         )
         config = configuration(app)
         config.http = Protocol
@@ -230,3 +260,15 @@ def data(provider_id, status):
     to = [{"phone_number": NUMBER, "status": status}]
     payload = {"id": provider_id, "direction": "outbound", "to": to, "text": TEXT}
     return {"data": {"event_type": "message.finalized", "payload": payload}}
+
+
+def written(text, provider_id="in-1", sender="+13115550001", to="+13115552368"):
+    """A message that came in, in the shape that the webhook page shows."""
+    payload = {
+        "id": provider_id,
+        "direction": "inbound",
+        "from": {"phone_number": sender},
+        "to": [{"phone_number": to}],
+        "text": text,
+    }
+    return {"data": {"event_type": "message.received", "payload": payload}}

@@ -39,6 +39,8 @@ def _faults(found: "Examined", limits: "Limits") -> "Iterator[str]":
         return
     if found.timer is not None and found.timer <= found.now - OVERDUE_MS:
         yield "is overdue: its timer has passed and nobody looked at it"
+    if found.late and record.state is not Status.SENT:
+        yield f"is {record.state.value}, and is asked about as if it were sent"
     if record.state in WAITING:
         yield from _of_waiting(found, record)
         return
@@ -64,6 +66,8 @@ def _of_nothing(found: "Examined", limits: "Limits") -> "Iterator[str]":
         yield "has a timer, and no record"
     if found.asked:
         yield "is held as uncertain, and has no record"
+    if found.late:
+        yield "is asked about, and has no record"
     if found.elsewhere and must_be_there(found.message_id, found.now, limits):
         yield "stands in a line, and has no record"
 
@@ -125,7 +129,16 @@ def _of_settled(found: "Examined", record: "Record") -> "Iterator[str]":
         yield f"is {word}, and its text is still held"
     if found.lives_on == _FOR_EVER:
         yield f"is {word}, and its record never ends"
-    if found.timer is not None:
+    if found.timer is not None and not _awaits_receipt(found, record):
         yield f"is {word}, and has a timer"
     if found.asked:
         yield f"is {word}, and is held as uncertain"
+
+
+def _awaits_receipt(found: "Examined", record: "Record") -> bool:
+    """Return whether it is sent, and its timer the instant at which its receipt is late.
+
+    That is before its deadline; from then on its provider is asked, and it has no timer any more.
+    """
+    ends = record.created + record.due
+    return record.state is Status.SENT and not found.late and found.timer is not None and found.timer < ends

@@ -123,6 +123,7 @@ class Reader:
             self._read_part(seen, part, parts)
         self._read_dangling(seen, audit.timers)
         self._read_dangling(seen, audit.questions)
+        self._read_dangling(seen, audit.late)
         seen.flying = {name: self._ledger.run(audit.flying(name)) for name in sorted(accounts)}
         seen.counts = self._ledger.run(verbs.counts())
         seen.still = self._ledger.run(audit.sequence()) == seen.sequence

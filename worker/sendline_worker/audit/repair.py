@@ -27,7 +27,7 @@ WORDS: Final[dict[repair.Mended, str]] = {
     "extra place": "taken out of a line in which it stood once too often",
     "timer": "given its timer, or rid of one",
     "lifetime": "kept for as long as it must be",
-    "question": "held as uncertain, or no longer",
+    "question": "held as uncertain or asked about, or no longer",
 }
 """What was mended of a message, as it is told."""
 

@@ -74,7 +74,7 @@ def send(
     """Send one message: prints its id and status once it is accepted, which is for good.
 
     With --wait it follows the message and exits 0 when it was sent or delivered, 1 when it failed,
-    expired, was canceled or stays uncertain, and 3 when it is not final in time.
+    expired, was canceled or suppressed, or stays uncertain, and 3 when it is not final in time.
 
     \b
     Examples:
@@ -114,6 +114,9 @@ def send(
 
 
 def _show(message: "Message") -> None:
+    if message.status is Status.SUPPRESSED:
+        _show_change(message, message.timeline[-1])
+        return
     words = [message.id, message.status.value]
     if message.due_at is not None and message.status is Status.CREATED:
         words.append(f"not before {message.due_at.astimezone().isoformat(timespec='seconds')}")

@@ -17,7 +17,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "status": ("status", "show a message, its timeline and, while it waits, why"),
     "cancel": ("cancel", "cancel a message that was not sent yet"),
     "uncertain": ("uncertain", "list messages whose fate is not known, and decide about them"),
+    "suppressions": ("suppressions", "list, add, remove, check the numbers that are never sent to"),
     "campaign": ("campaign", "weigh a campaign: what it gets of the accounts that carry it"),
+    "receipts": ("receipts", "show what providers reported that could not be read"),
+    "webhooks": ("webhooks", "list the endpoints told of events; resume, replay, drop"),
     "accounts": ("accounts", "show each account, its limits and what waits; set, pause, resume"),
     "check": ("check", "check configuration, Redis and providers, and say how to mend what is wrong"),
     "audit": ("audit", "prove that the ledger is whole: counts add up, nothing is stuck"),
@@ -61,7 +64,8 @@ def known() -> list[str]:
 
 def overview() -> str:
     """Return what `sendline --help` prints."""
-    rows = [f"  {name:<10} {COMMANDS[name][1]}" for name in known()]
+    width = max(map(len, known()))
+    rows = [f"  {name:<{width}} {COMMANDS[name][1]}" for name in known()]
     return _OVERVIEW.format(commands="\n".join(rows))
 
 

@@ -1,4 +1,4 @@
-"""Listens for the bell that the ledger rings when something may go and a dispatcher is awake."""
+"""Listens for a bell of the ledger: such as rings when something may go and a dispatcher is awake."""
 
 import asyncio
 from typing import TYPE_CHECKING, Final
@@ -10,6 +10,7 @@ from sendline_worker.dispatch.tasks import end
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sendline.ledger.call import Call
     from sendline.ledger.connection import AsyncLedger
 
 WAIT: Final = 1.0
@@ -21,10 +22,16 @@ AWAY: Final = 0.5
 class Bell:
     """Calls `ring` each time the bell rings, while it is listened for."""
 
-    def __init__(self, ledger: "AsyncLedger", ring: "Callable[[], None]") -> None:
-        """Prepare, without listening."""
+    def __init__(
+        self,
+        ledger: "AsyncLedger",
+        ring: "Callable[[], None]",
+        wait: "Callable[[float], Call[bool]]" = work.bell,
+    ) -> None:
+        """Prepare, without listening. `wait` makes the call that returns when it rings, or after so long."""
         self._ledger = ledger
         self._ring = ring
+        self._wait = wait
         self._task: asyncio.Task[None] | None = None
 
     def go_on(self) -> None:
@@ -41,7 +48,7 @@ class Bell:
     async def _listen(self) -> None:
         while True:
             try:
-                if await self._ledger.run(work.bell(WAIT)):
+                if await self._ledger.run(self._wait(WAIT)):
                     self._ring()
             except LedgerError:
                 await asyncio.sleep(AWAY)  # the next claim tells of it

@@ -1,4 +1,4 @@
-"""Asks providers what became of messages whose fate is not known, where they can be asked."""
+"""Asks providers, where they can be asked, about messages of unknown fate and those whose receipt is late."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ from sendline.contract.errors import LedgerError
 from sendline.contract.status import Status
 from sendline.ledger import doubts, work
 from sendline_worker import elapsed
-from sendline_worker.providers.base import Found, Inquiry, Unanswered
+from sendline_worker.providers.base import Found, Inquiry, NotFound, Unanswered
 from sendline_worker.providers.judgement import without
 from sendline_worker.reports import report
 from sendline_worker.wire import Broken
@@ -29,6 +29,8 @@ log = logging.getLogger("sendline.dispatch")
 
 EVERY: Final = 1.0
 """Seconds between two looks for messages that are to be asked about."""
+SOON: Final = 0.1
+"""Seconds until the next look while answers come: what an account's rate leaves for asking is used."""
 
 
 class Inquirer:
@@ -44,32 +46,36 @@ class Inquirer:
     async def run(self) -> None:
         """Ask for ever; return at once where no account can be asked."""
         names = [name for name, account in self._carrier.accounts.items() if account.limits.asks]
+        answered = False
         while names:
-            await asyncio.sleep(EVERY)
-            now = elapsed.now()
+            await asyncio.sleep(min(SOON, EVERY) if answered else EVERY)
+            answered, now = False, elapsed.now()
             free = [name for name in names if self._quiet_until.get(name, 0) <= now]
             try:
                 asked = await self._ledger.run(doubts.inquire(self._limits, free)) if free else []
             except LedgerError:
                 continue  # dispatcher and tick tell of it
-            await asyncio.gather(*map(self._ask, asked))
+            answered = any(await asyncio.gather(*map(self._ask, asked)))
 
-    async def _ask(self, asked: doubts.Asked) -> None:
+    async def _ask(self, asked: doubts.Asked) -> bool:
+        """Ask about one message; return whether the provider gave an answer."""
         try:
             message = asked.record.message(asked.message_id)
             account = self._carrier.accounts[message.account or ""]
             finding = await self._finding(account, asked, message)
             if isinstance(finding, Found):
-                await self._tell(account, asked.message_id, message.text, finding)
+                await self._tell(account, asked.message_id, message, finding)
             elif isinstance(finding, Unanswered):
                 self._quiet_until[account.name] = elapsed.now() + finding.pause
                 log.warning("account %s could not be asked: %s", account.name, finding.reason)
             else:
                 log.info("message %s: account %s knows of no such message yet", message.id, account.name)
+            return not isinstance(finding, Unanswered)
         except LedgerError as error:
-            log.warning("what a provider tells of an uncertain message is asked again: %s", error)
+            log.warning("what a provider tells of a message is asked again: %s", error)
         except Exception as error:  # noqa: BLE001 - a fault in one must not end the asking for all
-            log.error("asking about an uncertain message failed: %s", type(error).__name__)
+            log.error("asking about a message failed: %s", type(error).__name__)
+        return False
 
     async def _finding(self, account: "Account", asked: doubts.Asked, message: "Message") -> "Finding":
         sent = self._carrier.outbound(account, asked.message_id, asked.record)
@@ -89,24 +95,34 @@ class Inquirer:
         answer = await self._carrier.wire.call(request)
         if isinstance(answer, Broken):
             return Unanswered(answer.reason)
-        return account.adapter.judge_inquiry(inquiry, answer)
+        finding = account.adapter.judge_inquiry(inquiry, answer)
+        if message.status is Status.SENT and isinstance(finding, Found) and not finding.sure:
+            return (
+                NotFound()
+            )  # its id is known, and its text is not any more: what looks like it is another one
+        return finding
 
-    async def _tell(self, account: "Account", message_id: bytes, text: str | None, found: Found) -> None:
+    async def _tell(self, account: "Account", message_id: bytes, message: "Message", found: Found) -> None:
         """Write the first receipt that is not known as another message's."""
         for receipt in found.receipts:
             quoting = report(account.name, message_id, receipt)
-            told = replace(quoting, guessed=not found.sure, reason=without(quoting.reason, text))
+            told = replace(quoting, guessed=not found.sure, reason=without(quoting.reason, message.text))
             [word] = await self._ledger.run(work.receive(self._limits, [told]))
             if word != "foreign":
-                log.info("account %s knows of a message that was uncertain: %s", account.name, word)
+                level = logging.DEBUG if word == "unchanged" else logging.INFO
+                log.log(
+                    level, "account %s knows of a message that was %s: %s", account.name, message.status, word
+                )
                 return
 
 
 def _when_called(message: "Message") -> tuple["datetime", "datetime"]:
-    """Return the moments between which every request left of which it is not known what it came to."""
+    """Return the moments between which every request left that was accepted, or may have been."""
     told = [entry for entry in message.timeline if entry.code != ErrorCode.LATE]
-    doubts = [place for place, entry in enumerate(told) if entry.status is Status.UNCERTAIN]
-    first, last = told[doubts[0]], told[doubts[-1]]
-    called = [entry.at for entry in told[: doubts[0]] if entry.status is Status.SENDING]
+    ends = [place for place, entry in enumerate(told) if entry.status in (Status.UNCERTAIN, Status.SENT)] or [
+        len(told) - 1
+    ]
+    first, last = told[ends[0]], told[ends[-1]]
+    called = [entry.at for entry in told[: ends[0]] if entry.status is Status.SENDING]
     forgotten = first.code == ErrorCode.FAILOVER
     return (message.created_at if forgotten or not called else called[-1]), last.at

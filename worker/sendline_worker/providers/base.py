@@ -4,11 +4,11 @@ An adapter composes requests, judges answers and reads receipts. It never sleeps
 clock of the machine or talks to anything; the transport and the dispatch do.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     import httpx
@@ -66,14 +66,32 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Inbound:
+    """One SMS that somebody wrote to a number of the account's."""
+
+    provider_id: str | None
+    """The provider's id of it, the same however often it is told; None where there is none."""
+    sender: str = field(repr=False)
+    """Who wrote: with + where the provider's page says that it is a whole number, else as it was told."""
+    to: str = field(repr=False)
+    """The number that was written to, in the same way."""
+    text: str = field(repr=False)
+
+
+Told = Receipt | Inbound
+"""What a request to the receiver can hold."""
+
+
+@dataclass(frozen=True, slots=True)
 class Inquiry:
-    """A message of unknown fate, as an adapter needs it to ask the provider about it."""
+    """A message of unknown fate, or sent and not reported on, as an adapter needs it to ask about it."""
 
     provider_id: str | None
     """The provider's id as the ledger keeps it; None where no answer ever told it."""
     to: str
     sender: str
     text: str | None
+    """None once the provider told that it has the message."""
     callback_url: str | None
     """The URL that the request carried, its signature of whatever key; None where it carried none."""
     begun: "datetime"
@@ -136,12 +154,16 @@ class Adapter(Protocol):
         """Return what `answer` to a composed request means."""
         ...
 
-    def read_receipts(self, hook: Hook) -> "list[Receipt]":
-        """Return what the provider tells in `hook`; raises UnreadableReceipt."""
+    def read_receipts(self, hook: Hook) -> "Sequence[Told]":
+        """Return what the provider tells in `hook`; raises UnreadableReceipt.
+
+        What moves nothing is left out. A message that came in is never taken for one of ours, nor ours
+        for it.
+        """
         ...
 
     def inquire(self, inquiry: Inquiry) -> "httpx.Request | None":
-        """Return the request that asks about a message of unknown fate; None where it can't be asked."""
+        """Return the request that asks what became of a message; None where it can't be asked."""
         ...
 
     def judge_inquiry(self, inquiry: Inquiry, answer: Answer) -> Finding:

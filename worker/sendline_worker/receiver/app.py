@@ -11,23 +11,26 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from sendline.contract.errors import LedgerError
+from sendline.contract.keywords import Keywords
 from sendline.ledger.durability import ping
 from sendline_worker.receiver.collector import Collector
 from sendline_worker.receiver.receipts import REQUEST_SECONDS, Receipts
 from sendline_worker.tokens import PATH
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from starlette.requests import Request
 
     from sendline.ledger.connection import AsyncLedger
     from sendline.ledger.limits import Limits
     from sendline_worker.accounts import Account
+    from sendline_worker.receiver.authentication import Authenticator
     from sendline_worker.tokens import CallbackUrls
 
 HEALTH_SECONDS: Final = 3.0
 """How long the ledger may take to answer a PING."""
+_KEYWORDS: Final = Keywords()
 
 
 def create_app(
@@ -36,14 +39,21 @@ def create_app(
     ledger_factory: "Callable[[], AsyncLedger]",
     limits: "Limits",
     *,
+    demands: "Mapping[str, Sequence[Authenticator]] | None" = None,
+    keywords: Keywords = _KEYWORDS,
     request_seconds: float = REQUEST_SECONDS,
 ) -> Starlette:
     """Return the application: `POST` or `GET /receipts/{account}/{token}`, `GET /health`, else 404.
 
-    `ledger_factory` is called in the event loop that serves it. A request is answered within
-    `request_seconds`. Its `state.counts` is a Counter of what became of receipts and requests.
+    `ledger_factory` is called in the event loop that serves it. `demands` says what accounts demand of who
+    reports, by their names, besides the token in the path. `keywords` are what people answer with. A
+    request is answered within `request_seconds`. Its `state.counts` is a Counter of what became of receipts,
+    of messages that came in, and of requests.
     """
     counts: Counter[str] = Counter()
+    endpoint = Receipts(
+        accounts, urls, demands=demands or {}, keywords=keywords, counts=counts, seconds=request_seconds
+    )
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> "AsyncIterator[dict[str, object]]":
@@ -57,7 +67,7 @@ def create_app(
 
     app = Starlette(
         routes=[
-            Route(f"{PATH}/{{account}}/{{token}}", Receipts(accounts, urls, counts, request_seconds)),
+            Route(f"{PATH}/{{account}}/{{token}}", endpoint),
             Route("/health", _health),
         ],
         exception_handlers={HTTPException: _not_found},

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from sendline.contract.errors import ConfigurationError
+from sendline.contract.keywords import Keywords
 from sendline.ledger.connection import AsyncLedger
 from sendline.ledger.limits import Limits
 from sendline.settings import ledger_url
 from sendline_worker.accounts import load_accounts
 from sendline_worker.receiver.app import create_app
+from sendline_worker.receiver.authentication import authenticators_of
 from sendline_worker.serving import BACKLOG, BoundedProtocol, Server, listening
 from sendline_worker.tokens import CallbackUrls
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from sendline.settings import Settings
+    from sendline_worker.accounts import Account
+    from sendline_worker.receiver.authentication import Authenticator
 
 CONNECTIONS: Final = 1000
 """At the same time; what comes beyond is answered 503."""
@@ -67,13 +71,26 @@ def app_of(settings: "Settings") -> "Starlette":
             "secret_key: missing, so receipts can't be told from forgeries; set SENDLINE_SECRET_KEY to "
             'the key of the workers, or make one: python -c "import secrets; print(secrets.token_urlsafe())"'
         )
-    url = ledger_url(settings)
+    url, accounts = ledger_url(settings), load_accounts(settings)
     return create_app(
-        load_accounts(settings),
+        accounts,
         CallbackUrls(settings.public_url, settings.secret_key),
         lambda: AsyncLedger(url, timeout=settings.redis_timeout),
         Limits.of(settings),
+        demands={name: _demands_of(account, settings) for name, account in accounts.items()},
+        keywords=Keywords(
+            frozenset(settings.stop_words), frozenset(settings.start_words), frozenset(settings.help_words)
+        ),
     )
+
+
+def _demands_of(account: "Account", settings: "Settings") -> "tuple[Authenticator, ...]":
+    try:
+        return authenticators_of(
+            account.settings, trusted_proxies=settings.trusted_proxies, public_url=settings.public_url
+        )
+    except ConfigurationError as error:
+        raise ConfigurationError(f"accounts.{account.name}.{error}") from None
 
 
 def configuration(app: "Starlette") -> uvicorn.Config:

@@ -48,12 +48,23 @@ class Report(StrEnum):
     UNDELIVERED = "undelivered"
 
 
+class Way(Enum):
+    """How a receipt is written, and where it goes."""
+
+    PLAIN = auto()
+    RESPELLED = auto()
+    """The message's id is in capitals, with blanks around it."""
+    ASTRAY = auto()
+    """It goes to a path where nobody listens."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One receipt; it follows the one before after the receipt delay and `after` more seconds."""
 
     report: Report
     after: float = 0.0
+    way: Way = Way.PLAIN
 
 
 SENT, DELIVERED, UNDELIVERED = Step(Report.SENT), Step(Report.DELIVERED), Step(Report.UNDELIVERED)
@@ -155,6 +166,8 @@ def _reports() -> tuple[Behaviour, ...]:
     """Return what accepts as it should and then reports in an unusual way."""
     late = (Step(Report.SENT, 5.0), DELIVERED)
     twice = (SENT, SENT, DELIVERED, DELIVERED, DELIVERED)
+    respelled = tuple(Step(each.report, way=Way.RESPELLED) for each in USUAL)
+    astray = tuple(Step(each.report, way=way) for each in USUAL for way in (Way.ASTRAY, Way.PLAIN))
     undelivered, sent = Status.UNDELIVERED, Status.SENT
     return (
         Behaviour("late", 40, "reports 5 s later than usual", accepts=True, receipts=late),
@@ -170,6 +183,9 @@ def _reports() -> tuple[Behaviour, ...]:
         Behaviour("early_undelivered", 48, "reports undelivered, then sent, before it answers",
                   undelivered, undelivered, accepts=True, receipts=(UNDELIVERED, SENT),
                   early_receipts=True),
+        Behaviour("respelled", 49, "reports with its id in capitals, blanks around it", accepts=True,
+                  receipts=respelled),
+        Behaviour("astray", 50, "sends each receipt to a wrong path first", accepts=True, receipts=astray),
     )  # fmt: skip
 
 

@@ -137,6 +137,29 @@ class SimulatorClient:
         """Drop all behaviours that were set."""
         self._call("DELETE", "/_simulator/behaviour")
 
+    def inbound(
+        self,
+        sender: str,
+        to: str,
+        text: str,
+        *,
+        times: int = 1,
+        provider_id: str | None = None,
+        provider: str | None = None,
+        callback_url: str | None = None,
+    ) -> tuple[str, list[str]]:
+        """Let a message come in: the account's webhook is called `times` times, each once.
+
+        Return its provider's id, made up where None, and what each call was answered: a status, or what went
+        wrong. `provider` may be None where one of them reports; `callback_url`: the settings' where None.
+        """
+        message = {
+            "from": sender, "to": to, "text": text, "times": times,
+            "provider_id": provider_id, "provider": provider, "callback_url": callback_url,
+        }  # fmt: skip
+        answer = self._call("POST", "/_simulator/inbound", message)
+        return answer["provider_id"], answer["results"]
+
     def reset(self) -> None:
         """Let it be as at its start."""
         self._call("POST", "/_simulator/reset")

@@ -1,4 +1,4 @@
-"""The simulator's own endpoints under /_simulator: its log, its summary, its behaviours, its settings."""
+"""The simulator's own endpoints under /_simulator: its log, its summary, its behaviours, what comes in."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sendline_worker.simulator.answers import TRAP
+from sendline_worker.simulator.incoming import read_incoming
 from sendline_worker.simulator.options import changed
 from sendline_worker.simulator.rules import read_rule
 
@@ -35,6 +36,7 @@ class Control:
             Route("/_simulator/summary", self.summary, methods=["GET"]),
             Route("/_simulator/behaviour", self.behaviour, methods=["GET", "POST", "DELETE"]),
             Route("/_simulator/settings", self.settings, methods=["GET", "POST"]),
+            Route("/_simulator/inbound", self.inbound, methods=["POST"]),
             Route("/_simulator/reset", self.reset, methods=["POST"]),
             Route(TRAP, self.trap, methods=every),
         ]
@@ -94,6 +96,16 @@ class Control:
                 "numbers": now.numbers,
             }
         )
+
+    async def inbound(self, request: "Request") -> Response:
+        """Let a message come in: post it to the callback URL, and answer its id and what that answered."""
+        simulation = self._simulation
+        try:
+            asked = read_incoming(await _json(request), simulation.faces, simulation.settings.callback_url)
+        except ValueError as mistake:
+            return _mistake(str(mistake))
+        results = await simulation.bring(asked.face, asked.message, asked.url, asked.times)
+        return JSONResponse({"provider_id": asked.message.provider_id, "results": results})
 
     async def reset(self, request: "Request") -> Response:
         """Be as at the start."""

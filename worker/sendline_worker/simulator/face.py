@@ -23,6 +23,16 @@ class Submission:
     callback_url: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message that somebody wrote to one of the account's numbers. Numbers are E.164 with +."""
+
+    provider_id: str
+    sender: str
+    to: str
+    text: str
+
+
 class RequestRefused(Exception):
     """The provider's documentation does not allow the request; `status` is what it is answered."""
 
@@ -42,7 +52,7 @@ class Face(Protocol):
 
     @property
     def reports(self) -> bool:
-        """It calls back with receipts."""
+        """It calls back with receipts, and with what came in."""
         ...
 
     def account(self, request: "Request") -> str:
@@ -65,6 +75,10 @@ class Face(Protocol):
         self, entry: "Entry", provider_id: str, report: "Report", shape: "Shape", now: float
     ) -> bytes:
         """Return the JSON of one receipt; `now` is unix seconds."""
+        ...
+
+    def incoming(self, message: Incoming, shape: "Shape", now: float) -> bytes:
+        """Return the JSON that tells of a message that came in."""
         ...
 
 

@@ -79,7 +79,7 @@ def changed(settings: Settings, data: Any) -> Settings:
     if not isinstance(data, dict):
         raise ValueError(f"settings: an object with any of {', '.join(sorted(known))}")  # noqa: TRY004
     readers = {
-        "callback_url": _url,
+        "callback_url": url_or_none,
         "shape": _shape,
         "receipt_delay": lambda value: seconds_between("receipt_delay", value),
         "latency": lambda value: seconds_between("latency", value)[0],
@@ -101,7 +101,8 @@ def seconds_between(name: str, value: Any) -> tuple[float, float]:
     return float(numbers[0]), float(numbers[1])
 
 
-def _url(value: Any) -> str | None:
+def url_or_none(value: Any) -> str | None:
+    """Return the URL that `value` is, or None; raises ValueError."""
     if value is None:
         return None
     if isinstance(value, str) and urlsplit(value).scheme in {"http", "https"} and urlsplit(value).netloc:

@@ -5,8 +5,11 @@ import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
+
+from sendline_worker.simulator.behaviours import Way
 
 if TYPE_CHECKING:
     import random
@@ -19,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 TOO_MANY = 429
 JSON = {"content-type": "application/json"}
+ASTRAY = "/nobody/listens/here"
 
 
 class _Plan:
@@ -125,17 +129,22 @@ class Receipts:
     async def _post(self, plan: _Plan) -> bool:
         """Post one receipt, record it, and say whether it shall be tried again."""
         entry, now = plan.entry, time.time()
-        report = entry.plan[plan.step].report
+        step = entry.plan[plan.step]
+        report = step.report
         entry.reached = max(entry.reached, plan.step + 1)
-        provider_id = self._log.provider_id(entry) or ""
+        provider_id, url = self._log.provider_id(entry) or "", plan.url
+        if step.way is Way.RESPELLED:
+            provider_id = f" {provider_id.upper()} "
+        elif step.way is Way.ASTRAY:
+            url = urlunsplit(urlsplit(url)._replace(path=ASTRAY))
         body = plan.face.receipt(entry, provider_id, report, self.settings.shape, now)
-        result = await self._answer(plan.url, body)
+        result = await self.post(url, body)
         if plan.run == self.run:
             self._log.tried(entry, report, now, result, done=result.startswith("2"))
         return not result.isdecimal() or result.startswith("5") or result == str(TOO_MANY)
 
-    async def _answer(self, url: str, body: bytes) -> str:
-        """Return the status that `url` answered, or what went wrong."""
+    async def post(self, url: str, body: bytes) -> str:
+        """Post `body`, once, and return the status that `url` answered, or what went wrong."""
         if self._session is None:
             return "not started"
         try:

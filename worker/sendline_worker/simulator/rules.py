@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sendline_worker.simulator.behaviours import BY_NAME, Act, Behaviour, Step
+from sendline_worker.simulator.behaviours import BY_NAME, Act, Behaviour
 from sendline_worker.simulator.options import seconds_between
 
 _FIELDS = (
@@ -128,6 +128,6 @@ def _adjusted(behaviour: Behaviour, data: dict[str, Any]) -> Behaviour:
     if data.get("retry_after") is not None:
         behaviour = replace(behaviour, retry_after=seconds_between("retry_after", data["retry_after"])[0])
     if data.get("late") is not None and behaviour.receipts:
-        first = Step(behaviour.receipts[0].report, seconds_between("late", data["late"])[0])
+        first = replace(behaviour.receipts[0], after=seconds_between("late", data["late"])[0])
         behaviour = replace(behaviour, receipts=(first, *behaviour.receipts[1:]))
     return behaviour

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from sendline_worker.simulator.face import Face
+    from sendline_worker.simulator.face import Face, Incoming
     from sendline_worker.simulator.options import Settings, SimulatorOptions
 
 LONGEST_REQUEST = 1024 * 1024
@@ -41,6 +41,8 @@ class Simulation:
         self.receipts = Receipts(options, self.log, self._rng)
         self.stopping = asyncio.Event()
         self._met: set[int] = set()
+        self.faces: dict[str, Face] = {}
+        """A face of each provider, by its name."""
 
     @property
     def settings(self) -> "Settings":
@@ -155,6 +157,11 @@ class Simulation:
         entry.behaviour = behaviour.name
         entry.answer = sys.intern(_ANSWERS.get(behaviour.act, status))
         self.log.add(entry)
+
+    async def bring(self, face: "Face", message: "Incoming", url: str, times: int) -> list[str]:
+        """Let a message come in: post it to `url` so many times; return what each was answered."""
+        body = face.incoming(message, self.settings.shape, time.time())
+        return [await self.receipts.post(url, body) for _ in range(times)]
 
     def find(self, provider: str, account: str, provider_id: str) -> Entry | None:
         """Return the message with this id, where this account of this provider sent it."""

@@ -6,14 +6,19 @@
 -- Returns the time (ms), then for each message {verdict, id, record}:
 --   1 accepted (or accepted by an earlier try of this call), record '';
 --   2 the key was used for the same content: its first message and record ('' if no longer kept);
---   3 the key was used for other content: that message's id, record ''.
+--   3 the key was used for other content: that message's id, record '';
+--   4 accepted, but its recipient has opted out: its record, which is final.
 
-local reply = {NOW}
+local RECIPIENT = 8 -- its place in what stands for a message
+local reply, drafts = {NOW}, {}
 
-local function accept(m)
+local function accept(m, reason)
   local id, not_before, valid_for, key, content = m[1], m[4], m[5], m[13], m[14]
-  if redis.call('EXISTS', K.message .. id) == 1 then
-    return {1, id, ''}
+  local there = redis.call('GET', K.message .. id)
+  if there then
+    local known = read(there)
+    local suppressed = known and known[F.status] == S.SUPPRESSED
+    return suppressed and {4, id, there} or {1, id, ''}
   end
   if key ~= '' then
     local first = redis.call('GET', K.idempotency .. key)
@@ -28,12 +33,16 @@ local function accept(m)
   end
   local wait = math.max(not_before - NOW, 0)
   local r = {
-    VERSION, S.CREATED, m[2], m[3], NOW, 0, wait + valid_for, 0, 0, m[6], m[7], m[8], m[9],
-    '', '', m[10], m[11], m[12], '', m[15],
+    VERSION, reason and S.SUPPRESSED or S.CREATED, m[2], m[3], NOW, 0, wait + valid_for, 0, 0, m[6], m[7], m[RECIPIENT],
+    m[9], '', reason and 'opted_out' or '', m[10], m[11], m[12], '', m[15],
   }
   count('accepted', 1)
-  count(STATUS[S.CREATED], 1)
-  record_change(id, r, '', '')
+  count(STATUS[r[F.status]], 1)
+  record_change(id, r, r[F.error], reason or '')
+  if reason then
+    finish(id, r)
+    return {4, id, cmsgpack.pack(r)}
+  end
   if wait > 0 then
     postpone(id, r, wait)
   else
@@ -44,7 +53,11 @@ local function accept(m)
 end
 
 for place = 2, #ARGV do
-  reply[place] = accept(cmsgpack.unpack(ARGV[place]))
+  drafts[place - 1] = cmsgpack.unpack(ARGV[place])
+end
+local reasons = opted_out(drafts, #drafts, RECIPIENT)
+for place, m in ipairs(drafts) do
+  reply[place + 1] = accept(m, reasons[m[RECIPIENT]])
 end
 if next(lines) then
   rouse()

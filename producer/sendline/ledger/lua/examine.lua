@@ -3,8 +3,9 @@
 -- ARGV[2] packed array of rows (`lane code:route`, and `:row` unless that is empty) that are searched for each, besides
 --     its own; '': not even its own  [3..] ids
 -- Returns the time (ms), then for each id {record ('' if none), ms its key lives on (-1: for ever), instant (ms) of
--- its timer ('' if none), instant (ms) at which its provider is asked about it ('' if it isn't), how often its id
--- stands in its own line: 0, 1 or 2 (-1: not searched), in which of the given lines else it stands ('': none)}.
+-- its timer ('' if none), instant (ms) at which its provider is asked about it as uncertain ('' if it isn't), the same
+-- as sent and late, how often its id stands in its own line: 0, 1 or 2 (-1: not searched), in which of the given lines
+-- else it stands ('': none)}.
 -- A search costs the length of the line.
 
 local searched = ARGV[2] ~= '' and cmsgpack.unpack(ARGV[2])
@@ -36,6 +37,7 @@ for place = 3, #ARGV do
     redis.call('PTTL', K.message .. id),
     redis.call('ZSCORE', K.timers, id) or '',
     redis.call('ZSCORE', K.uncertain, id) or '',
+    redis.call('ZSCORE', K.unreported, id) or '',
     own,
     #others > 0 and others or '',
   }

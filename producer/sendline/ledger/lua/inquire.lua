@@ -1,65 +1,89 @@
--- Takes uncertain messages that their providers shall be asked about now: one an account and call, within its rate.
+-- Takes messages that their providers shall be asked about now: one an account and call, within its rate.
+-- First what is uncertain, then what is sent and whose receipt is late.
 -- KEYS: none (see keys.py).
 -- ARGV[2..] names of the accounts that the caller can ask
--- Returns for each {id, record}. Each is asked about again after as long as it has been uncertain, between half a
--- minute and an hour.
+-- Returns for each {id, record}. Each is asked about again after as long as it has been uncertain, or sent, between
+-- half a minute and an hour; what is sent, until its deadline.
 
 go_on_when_full()
 
 local LOOKED_AT = 100
-local NEXT_CALL = 1000 -- ms
 local LONGEST = 3600000 -- ms
 local SHARE = 10 -- of an account's rate at most one token in so many: sending goes on
 local LEFT_FOR = 60000 -- ms for which what this caller can't ask is left to one who can
 
-local free, served, reply = {}, {}, {}
+local free, waits, reply = {}, {}, {}
 for place = 2, #ARGV do
   free[ARGV[place]] = true
 end
 
--- Takes a token of the account's rate, a coming one where none is left. Returns 0, or after how many ms to look again.
+-- Takes a token of the account's rate, a coming one where none is left. Returns whether it did, and after how many ms
+-- it may be asked again.
 local function take_token(name)
   local a, key = account_of(name), K.account .. name
   if not a or a.stopped or a.halted or a.paused_until > NOW then
-    return FIRST_ASKED
+    return false, FIRST_ASKED
   end
   local asked = tonumber(redis.call('HGET', key, 'asked') or 0)
-  if asked <= NOW_US and NOW_US < asked + SHARE * a.interval then
-    return NEXT_CALL
+  local may_ask = asked > NOW_US or NOW_US >= asked + SHARE * a.interval
+  if may_ask then
+    a.tat, a.spent = math.max(a.tat, NOW_US) + a.interval, true
+    redis.call('HSET', key, 'asked', decimal(NOW_US))
+    asked = NOW_US
   end
-  a.tat, a.spent = math.max(a.tat, NOW_US) + a.interval, true
-  redis.call('HSET', key, 'asked', decimal(NOW_US))
-  return 0
+  local wait = math.ceil((asked + SHARE * a.interval - NOW_US) / 1000)
+  return may_ask, math.min(math.max(wait, 1), FIRST_ASKED)
 end
 
-local function ask(id, due)
+-- The instant (ms) at which what is sent is final, whatever became of it. (What is uncertain the tick takes away.)
+local function ends_at(r)
+  return r[F.status] == S.SENT and r[F.created] + r[F.due] or math.huge
+end
+
+-- Puts down when to ask again.
+local function ask_again(set, id, r)
+  local asked_for = NOW - (r[F.created] + r[F.due] - DEADLINE)
+  local next_at = NOW + math.min(math.max(asked_for, FIRST_ASKED), LONGEST)
+  if next_at < ends_at(r) then
+    redis.call('ZADD', set, next_at, id)
+  else
+    redis.call('ZREM', set, id)
+  end
+end
+
+local function ask(set, status, id, due)
   local r = load(id)
-  if not r or r[F.status] ~= S.UNCERTAIN then
-    return redis.call('ZREM', K.uncertain, id)
+  if not r or r[F.status] ~= status or ends_at(r) <= NOW then
+    return redis.call('ZREM', set, id)
   end
   local name = r[F.account]
   if free[name] then
-    free[name], served[name] = nil, take_token(name)
-    if served[name] == 0 then
-      local held_for = NOW - (r[F.created] + r[F.due] - DEADLINE)
-      redis.call('ZADD', K.uncertain, NOW + math.min(math.max(held_for, FIRST_ASKED), LONGEST), id)
+    local may_ask, wait = take_token(name)
+    free[name], waits[name] = nil, wait
+    if may_ask then
+      ask_again(set, id, r)
       reply[#reply + 1] = {id, cmsgpack.pack(r)}
       return
     end
   end
-  if served[name] then
-    redis.call('ZADD', K.uncertain, NOW + math.max(served[name], NEXT_CALL), id) -- behind those of other accounts
+  if waits[name] then
+    redis.call('ZADD', set, NOW + waits[name], id) -- behind those of other accounts
   elseif NOW - due >= LEFT_FOR then
-    redis.call('ZADD', K.uncertain, NOW + FIRST_ASKED, id)
+    redis.call('ZADD', set, NOW + FIRST_ASKED, id)
   end
 end
 
-local found = redis.call('ZRANGEBYSCORE', K.uncertain, '-inf', NOW, 'WITHSCORES', 'LIMIT', 0, LOOKED_AT)
-for place = 1, #found, 2 do
-  if not next(free) then
-    break
+local function ask_about(set, status)
+  local found = redis.call('ZRANGEBYSCORE', set, '-inf', NOW, 'WITHSCORES', 'LIMIT', 0, LOOKED_AT)
+  for place = 1, #found, 2 do
+    if not next(free) then
+      break
+    end
+    ask(set, status, found[place], tonumber(found[place + 1]))
   end
-  ask(found[place], tonumber(found[place + 1]))
 end
+
+ask_about(K.uncertain, S.UNCERTAIN)
+ask_about(K.unreported, S.SENT)
 write_limits()
 return close(reply)

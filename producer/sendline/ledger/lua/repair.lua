@@ -1,5 +1,5 @@
 -- Mends what is derived from one message's record, as it is at this instant. Never writes the record itself.
--- That is where it stands, its timer, whether it is held as uncertain, and how long its record is kept.
+-- That is where it stands, its timer, whether it is held as uncertain or asked about, and how long its record is kept.
 -- KEYS: none (see keys.py).
 -- ARGV[2] id  [3] lease (ms) of a claim whose end is lost  [4..] rows (`lane code:route`, and
 --     `:row` unless that is empty) where its id was seen
@@ -70,11 +70,15 @@ local function forget(set)
   return redis.call('ZREM', set, id) == 1
 end
 
+local function forget_question()
+  return redis.call('ZREM', K.uncertain, id) + redis.call('ZREM', K.unreported, id) > 0
+end
+
 local function mend_waiting(r)
   local own, other = places_of(r)
   local queued = has(r, FLAG.QUEUED)
   tell('lifetime', keep_for_ever())
-  tell('question', forget(K.uncertain))
+  tell('question', forget_question())
   tell('extra place', leave_others(own, other))
   local here = queued and redis.call('LPOS', own, id)
   tell('extra place', leave_in(own, here and 1 or 0))
@@ -94,7 +98,7 @@ end
 
 local function mend_sending()
   tell('lifetime', keep_for_ever())
-  tell('question', forget(K.uncertain))
+  tell('question', forget_question())
   tell('timer', redis.call('ZADD', K.timers, 'NX', NOW + lease, id) == 1)
 end
 
@@ -102,13 +106,21 @@ local function mend_held(r)
   tell('lifetime', keep_for_ever())
   tell('timer', look_at(r[F.created] + r[F.due]))
   local asks = redis.call('HGET', K.account .. r[F.account], 'asks') == '1'
+  tell('question', forget(K.unreported))
   tell('question', redis.call('ZADD', K.uncertain, 'NX', asks and NOW + FIRST_ASKED or '+inf', id) == 1)
 end
 
--- It is final, or `sent`: nobody looks at it any more, and it ends by itself.
+-- It is final, or `sent`: it ends by itself. What is sent may have a timer until its receipt is late; then it is asked
+-- about.
 local function mend_settled(r)
-  tell('timer', forget(K.timers))
+  local is_sent = r[F.status] == S.SENT
+  local is_late = redis.call('ZSCORE', K.unreported, id)
+  local timer = tonumber(redis.call('ZSCORE', K.timers, id) or nil)
+  if timer and (not is_sent or is_late or timer >= r[F.created] + r[F.due]) then
+    tell('timer', forget(K.timers))
+  end
   tell('question', forget(K.uncertain))
+  tell('question', not is_sent and forget(K.unreported))
   if redis.call('PTTL', K.message .. id) == -1 then
     local deadline = r[F.status] == S.SENT and math.max(r[F.created] + r[F.due] - NOW, 0) or 0
     tell('lifetime', redis.call('PEXPIRE', K.message .. id, deadline + RETENTION) == 1)
@@ -126,7 +138,7 @@ local function mend()
   if not r then
     if redis.call('EXISTS', K.message .. id) == 0 then
       tell('timer', forget(K.timers))
-      tell('question', forget(K.uncertain))
+      tell('question', forget_question())
       tell('extra place', leave_others())
     end
   elseif is_waiting(r) then

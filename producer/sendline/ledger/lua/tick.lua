@@ -92,6 +92,9 @@ local function look(id)
     save(id, r, RETENTION)
   else
     redis.call('ZREM', K.timers, id)
+    if status == S.SENT and r[F.provider_id] ~= '' and r[F.created] + r[F.due] > NOW then
+      redis.call('ZADD', K.unreported, NOW, id)
+    end
   end
 end
 
@@ -113,6 +116,7 @@ for _, name in ipairs(redis.call('ZRANGEBYSCORE', K.eased, '-inf', NOW, 'LIMIT',
   end
 end
 
+redis.call('ZREMRANGEBYSCORE', K.unreported, '-inf', NOW - DEADLINE) -- nobody asks about it any more
 redis.call('ZREMRANGEBYSCORE', K.awake, '-inf', NOW - AWAKE_MOST)
 redis.call('ZREMRANGEBYSCORE', K.awake, NOW + AWAKE_MOST, '+inf')
 for _, digest in ipairs(redis.call('ZRANGEBYSCORE', K.parked_at, '-inf', NOW, 'LIMIT', 0, most)) do

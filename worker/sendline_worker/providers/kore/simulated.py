@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from sendline_worker.simulator.behaviours import Report
     from sendline_worker.simulator.entries import Entry
+    from sendline_worker.simulator.face import Incoming
     from sendline_worker.simulator.options import Shape
     from sendline_worker.simulator.simulation import Simulation
 
@@ -71,6 +72,10 @@ class KoreFace:
         """Never called: this API reports nothing."""
         raise NotImplementedError
 
+    def incoming(self, message: "Incoming", shape: "Shape", now: float) -> bytes:
+        """Never called: this API reports nothing."""
+        raise NotImplementedError
+
     def _client_id(self, token: str) -> str:
         """Return the client id in the token, whose signature holds where a secret is configured."""
         claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
@@ -88,6 +93,7 @@ class KoreFace:
 def routes(simulation: "Simulation") -> list[Route]:
     """Return Kore.ai's part of the simulator."""
     face = KoreFace(simulation)
+    simulation.faces[PROVIDER] = face
 
     async def send(request: "Request") -> "Response":
         return await simulation.submit(request, face)

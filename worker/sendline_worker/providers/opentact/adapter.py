@@ -12,16 +12,17 @@ from pydantic import Field
 
 from sendline.contract.accounts import Capabilities
 from sendline_worker.outcomes import Accepted, Outcome, Uncertain
-from sendline_worker.providers.base import Finding, Receipt, UnreadableReceipt
+from sendline_worker.providers.base import Finding, UnreadableReceipt
 from sendline_worker.providers.judgement import explanation, json_object, judge_by_status, scrub
+from sendline_worker.providers.opentact.inbound import is_inbound, is_received, read_inbound, read_received
 from sendline_worker.providers.opentact.inquiries import Inquirer
 from sendline_worker.providers.opentact.receipts import provider_id_of, read_event, read_sms, table
 from sendline_worker.providers.options import BaseUrl, Credential, ProviderOptions, read_options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from sendline_worker.providers.base import Answer, Hook, Inquiry, Outbound
+    from sendline_worker.providers.base import Answer, Hook, Inquiry, Outbound, Told
 
 Auth = Literal["bearer", "jwt", "x-auth-token"]
 AskedPath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~/-]*$")]
@@ -166,14 +167,16 @@ class OpenTact:
             return Uncertain(f"{answer.status}: no readable payload.uuid in the answer")
         return Accepted(provider_id)
 
-    def read_receipts(self, hook: "Hook") -> list[Receipt]:
-        """Return what `hook` tells, in either of the two shapes that the pages show; inbound is none."""
+    def read_receipts(self, hook: "Hook") -> "Sequence[Told]":
+        """Return what `hook` tells, in either of the two shapes that the pages show."""
         told = json_object(hook.body)
         if told is None:
             raise UnreadableReceipt("no JSON object")
         if "data" in told:
-            return read_event(table(told, "data"))
-        return read_sms(table(told, "payload") if "payload" in told else told, kind=told.get("type"))
+            data = table(told, "data")
+            return read_received(data) if is_received(data) else read_event(data)
+        payload, kind = table(told, "payload") if "payload" in told else told, told.get("type")
+        return read_inbound(payload) if is_inbound(payload, kind=kind) else read_sms(payload, kind=kind)
 
     def inquire(self, inquiry: "Inquiry") -> httpx.Request | None:
         """Return the look-up or the search, where the generation has one or the account names its path."""

@@ -33,8 +33,8 @@ def read_sms(payload: dict[str, Any], *, kind: object) -> list[Receipt]:
     """
     if kind not in (None, "sms", "smso", "smsr"):
         raise UnreadableReceipt("an event that is not about SMS")
-    if "smsr" in (payload.get("type"), kind):
-        return []
+    if any(each in ("smsi", "smsr") for each in (payload.get("type"), kind)):
+        return []  # it came in
     provider_id = provider_id_of(payload.get("uuid"))
     if provider_id is None or not ("state" in payload or "delivered" in payload):
         raise UnreadableReceipt("no uuid with a state")
@@ -75,8 +75,6 @@ _TOLD: Final[dict[str, tuple[Status, ErrorCode | None]]] = {
 def read_event(data: dict[str, Any]) -> list[Receipt]:
     """Read the webhook page's example: {"event_type", "payload": {"id", "direction", "to": [{"status"}]}}."""
     payload = table(data, "payload")
-    if payload.get("direction") == "inbound" or data.get("event_type") == "message.received":
-        return []
     provider_id = provider_id_of(payload.get("id"))
     recipients = payload.get("to")
     if provider_id is None or not isinstance(recipients, list) or not recipients:

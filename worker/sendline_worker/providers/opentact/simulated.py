@@ -1,15 +1,23 @@
 """OpenTact as the simulator plays it: generations A, B and C of its send API, its look-up, its search.
 
 Not documented, so made up here: the bodies of refusals, the envelope of search results (it is that of the
-API's search for orders), and how an undelivered message is reported (`state: failed`, and `delivery_failed`
-in the other shape).
+API's search for orders), how an undelivered message is reported (`state: failed`, and `delivery_failed`
+in the other shape), and how one that came in is (`smsi`, and `message.received`).
 """
 
 from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
 
-from sendline_worker.providers.opentact.simulated_bodies import as_data, as_event, encoded, rest, smso
+from sendline_worker.providers.opentact.simulated_bodies import (
+    as_data,
+    as_event,
+    encoded,
+    incoming_as_data,
+    incoming_as_event,
+    rest,
+    smso,
+)
 from sendline_worker.providers.opentact.simulated_enquiries import Enquiries
 from sendline_worker.simulator.face import RequestRefused, Submission, fingerprint
 from sendline_worker.simulator.options import Shape
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
 
     from sendline_worker.simulator.behaviours import Report
     from sendline_worker.simulator.entries import Entry
+    from sendline_worker.simulator.face import Incoming
     from sendline_worker.simulator.simulation import Simulation
 
 PROVIDER = "opentact"
@@ -59,6 +68,11 @@ class OpentactFace:
         """Return a receipt in the envelope of the events, or in the shape that the webhook page shows."""
         compose = as_event if shape is Shape.EVENT else as_data
         return encoded(compose(entry, provider_id, report, now))
+
+    def incoming(self, message: "Incoming", shape: Shape, now: float) -> bytes:
+        """Return what came in, in either shape."""
+        compose = incoming_as_event if shape is Shape.EVENT else incoming_as_data
+        return encoded(compose(message, now))
 
 
 class GenerationC(OpentactFace):
@@ -120,6 +134,7 @@ def routes(simulation: "Simulation") -> list[Route]:
     """Return OpenTact's part of the simulator."""
     a, b, c = GenerationA(simulation), GenerationB(simulation), GenerationC(simulation)
     enquiries = Enquiries(simulation, a)
+    simulation.faces[PROVIDER] = c
 
     async def send_c(request: "Request") -> "Response":
         return await simulation.submit(request, c)

@@ -10,6 +10,7 @@ from sendline_worker.simulator.reading import iso
 
 if TYPE_CHECKING:
     from sendline_worker.simulator.entries import Entry
+    from sendline_worker.simulator.face import Incoming
 
 PROFILE = "0116f6d1-1280-44b2-9134-da48509ec575"
 
@@ -141,6 +142,53 @@ def as_data(entry: "Entry", provider_id: str, report: Report, now: float) -> dic
                 "tags": [],
                 "text": entry.text,
                 "to": [{"carrier": "", "line_type": "", "phone_number": entry.recipient, "status": status}],
+            },
+        }
+    }
+
+
+def incoming_as_event(message: "Incoming", now: float) -> dict[str, Any]:
+    """Return what came in as the events page has it; no page shows one whole."""
+    return {
+        "timestamp": iso(now),
+        "message": "SMS: type: smsi, state: success",
+        "type": "sms",
+        "payload": {
+            "type": "smsi",
+            "created_on": iso(now),
+            "modified_on": iso(now),
+            "uuid": message.provider_id,
+            "from": _digits(message.sender),
+            "to": _digits(message.to),
+            "message": message.text,
+            "state": "success",
+            "delivered": False,
+            "messaging_profile": {"uuid": PROFILE, "name": "Default profile", "call_back_url": None},
+        },
+    }
+
+
+def incoming_as_data(message: "Incoming", now: float) -> dict[str, Any]:
+    """Return what came in as the webhook page's example would have it."""
+    return {
+        "data": {
+            "event_type": "message.received",
+            "id": str(uuid5(NAMESPACE_URL, f"{message.provider_id}received")),
+            "occurred_at": iso(now),
+            "payload": {
+                "direction": "inbound",
+                "encoding": "GSM-7",
+                "errors": [],
+                "from": {"carrier": "", "line_type": "", "phone_number": message.sender},
+                "id": message.provider_id,
+                "media": [],
+                "messaging_profile_id": PROFILE,
+                "parts": 1,
+                "received_at": iso(now),
+                "record_type": "message",
+                "tags": [],
+                "text": message.text,
+                "to": [{"carrier": "", "line_type": "", "phone_number": message.to}],
             },
         }
     }

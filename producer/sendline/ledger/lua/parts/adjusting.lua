@@ -16,18 +16,19 @@ local function remember_limits(key)
     'was_until', string.format('%.0f', NOW + REMEMBERED))
 end
 
--- Accounts that limit what goes from one sender have rows for each sender: see lines.lua.
-local function tell_split(name, splits)
-  local split = redis.call('HGET', K.meta, 'split') or ','
-  local here = split:find(',' .. name .. ',', 1, true)
-  if splits and not here then
-    redis.call('HSET', K.meta, 'split', split .. name .. ',')
-  elseif here and not splits then
-    split = split:sub(1, here) .. split:sub(here + #name + 2)
-    if split == ',' then
-      redis.call('HDEL', K.meta, 'split')
+-- Lists an account, or takes it off a list of meta: `split`, those that limit what goes from one sender, which have rows for
+-- each sender (see lines.lua), or `hooked`, those that name an endpoint (see notices.lua).
+local function list_account(field, name, listed)
+  local list = redis.call('HGET', K.meta, field) or ','
+  local here = list:find(',' .. name .. ',', 1, true)
+  if listed and not here then
+    redis.call('HSET', K.meta, field, list .. name .. ',')
+  elseif here and not listed then
+    list = list:sub(1, here) .. list:sub(here + #name + 2)
+    if list == ',' then
+      redis.call('HDEL', K.meta, field)
     else
-      redis.call('HSET', K.meta, 'split', split)
+      redis.call('HSET', K.meta, field, list)
     end
   end
 end
@@ -57,5 +58,5 @@ local function put_in_force(name, configured, adjusted)
   for field, value in pairs(l) do
     redis.call('HSET', key, field, value)
   end
-  tell_split(name, l.s_interval > 0 or l.s_cap > 0)
+  list_account('split', name, l.s_interval > 0 or l.s_cap > 0)
 end

@@ -7,120 +7,125 @@
 
 local GRACE = 20000 -- us
 local LARGEST = 40 -- units of one message, at most: how far a debt may go
-local DAY, SHORTEST_DAY = 86400000, 72000000 -- ms
+local DAY = 86400000 -- ms
 local USE_OVER = 10 -- seconds over which the rate in use is averaged
-local READ = {
-  'interval', 'burst', 'in_flight', 'cap', 'unit', 'sender', 's_interval', 's_burst', 's_cap', 'days', 'tat', 'flying',
-  'paused_until', 'stopped', 'broken', 'halted', 'eased', 'eased_at', 'owed1', 'owed2', 'used', 'day', 'use', 'use_at',
-  'pace',
-}
 
 local accounts = {}
+local account_of, number_of
 
--- The day (ms) in which now is: from one midnight to the next, by the published calendar.
-local function day_of(days)
-  local first = days and days[1] or 0
-  if days and NOW >= first then
-    for place = 2, #days do
-      if NOW < days[place] then
-        return days[place - 1], days[place]
+do
+  local SHORTEST_DAY = 72000000 -- ms
+  local READ = {
+    'interval', 'burst', 'in_flight', 'cap', 'unit', 'sender', 's_interval', 's_burst', 's_cap', 'days', 'tat', 'flying',
+    'paused_until', 'stopped', 'broken', 'halted', 'eased', 'eased_at', 'owed1', 'owed2', 'used', 'day', 'use', 'use_at',
+    'pace',
+  }
+
+  -- The day (ms) in which now is: from one midnight to the next, by the published calendar.
+  local function day_of(days)
+    local first = days and days[1] or 0
+    if days and NOW >= first then
+      for place = 2, #days do
+        if NOW < days[place] then
+          return days[place - 1], days[place]
+        end
+      end
+      first = days[#days]
+    end
+    local start = first + math.floor((NOW - first) / DAY) * DAY
+    return start, start + DAY
+  end
+
+  -- Begins a new day's count. It goes on where the clock stepped back into an earlier day, and where another time zone's
+  -- midnight comes in the middle of the day that was counted.
+  local function roll(l, days)
+    local start, stop = day_of(days)
+    if start >= l.day + SHORTEST_DAY then
+      l.used, l.day = 0, start
+    elseif start < l.day then
+      l.day = start
+    end
+    l.day_ends = stop
+  end
+
+  -- At another pace than before as many tokens are missing as were missing then.
+  local function keep_pace(l, before)
+    if before and before ~= l.interval and before > 0 and l.tat > NOW_US then
+      l.tat, l.spent = NOW_US + math.ceil((l.tat - NOW_US) * l.interval / before), true
+    end
+  end
+
+  -- The clock stepped back, or the limits changed: more can't have been spent than the burst, and a debt.
+  local function clamp(l, now_us)
+    if l.tat > now_us + (l.burst + l.debt) * l.interval then
+      l.tat, l.spent = now_us + l.burst * l.interval, true
+    end
+  end
+
+  function account_of(name)
+    local a = accounts[name]
+    if a ~= nil then
+      return a
+    end
+    local h = redis.call('HMGET', K.account .. name, unpack(READ))
+    local f = {}
+    for place, field in ipairs(READ) do
+      f[field] = h[place]
+    end
+    if not f.interval then
+      accounts[name] = false
+      return false
+    end
+    a = {
+      name = name, interval = tonumber(f.interval), burst = tonumber(f.burst), tat = tonumber(f.tat or 0),
+      in_flight = tonumber(f.in_flight or 0), flying = tonumber(f.flying or 0), cap = tonumber(f.cap or 0),
+      segments = f.unit == 'segments', debt = f.unit == 'segments' and LARGEST or 1, sender = f.sender or '',
+      s_interval = tonumber(f.s_interval or 0), s_burst = tonumber(f.s_burst or 0), s_cap = tonumber(f.s_cap or 0),
+      days = f.days and cjson.decode(f.days), used = tonumber(f.used or 0), day = tonumber(f.day or 0),
+      paused_until = tonumber(f.paused_until or 0), stopped = f.stopped, broken = f.broken, halted = f.halted,
+      owed = {tonumber(f.owed1 or 0), tonumber(f.owed2 or 0)}, use = tonumber(f.use or 0),
+      use_at = tonumber(f.use_at or 0), units = 0,
+    }
+    if a.paused_until > NOW + LONGEST_PAUSE then
+      a.paused_until = 0 -- the clock stepped back
+    end
+    if f.eased then
+      local part = fraction(tonumber(f.eased), tonumber(f.eased_at))
+      a.interval = math.ceil(a.interval / part)
+      if part >= 1 then
+        end_easing(name)
+        note_change(name, 'full_rate', '')
       end
     end
-    first = days[#days]
-  end
-  local start = first + math.floor((NOW - first) / DAY) * DAY
-  return start, start + DAY
-end
-
--- Begins a new day's count. It goes on where the clock stepped back into an earlier day, and where another time zone's
--- midnight comes in the middle of the day that was counted.
-local function roll(l, days)
-  local start, stop = day_of(days)
-  if start >= l.day + SHORTEST_DAY then
-    l.used, l.day = 0, start
-  elseif start < l.day then
-    l.day = start
-  end
-  l.day_ends = stop
-end
-
--- At another pace than before as many tokens are missing as were missing then.
-local function keep_pace(l, before)
-  if before and before ~= l.interval and before > 0 and l.tat > NOW_US then
-    l.tat, l.spent = NOW_US + math.ceil((l.tat - NOW_US) * l.interval / before), true
-  end
-end
-
--- The clock stepped back, or the limits changed: more can't have been spent than the burst, and a debt.
-local function clamp(l, now_us)
-  if l.tat > now_us + (l.burst + l.debt) * l.interval then
-    l.tat, l.spent = now_us + l.burst * l.interval, true
-  end
-end
-
-local function account_of(name)
-  local a = accounts[name]
-  if a ~= nil then
+    keep_pace(a, tonumber(f.pace or nil))
+    clamp(a, NOW_US)
+    if a.paused_until > 0 then -- a pause leaves nothing saved up: behind it the first message goes alone
+      a.floor = a.paused_until * 1000 + (a.burst - 1) * a.interval
+    end
+    roll(a, a.days)
+    accounts[name] = a
     return a
   end
-  local h = redis.call('HMGET', K.account .. name, unpack(READ))
-  local f = {}
-  for place, field in ipairs(READ) do
-    f[field] = h[place]
-  end
-  if not f.interval then
-    accounts[name] = false
-    return false
-  end
-  a = {
-    name = name, interval = tonumber(f.interval), burst = tonumber(f.burst), tat = tonumber(f.tat or 0),
-    in_flight = tonumber(f.in_flight or 0), flying = tonumber(f.flying or 0), cap = tonumber(f.cap or 0),
-    segments = f.unit == 'segments', debt = f.unit == 'segments' and LARGEST or 1, sender = f.sender or '',
-    s_interval = tonumber(f.s_interval or 0), s_burst = tonumber(f.s_burst or 0), s_cap = tonumber(f.s_cap or 0),
-    days = f.days and cjson.decode(f.days), used = tonumber(f.used or 0), day = tonumber(f.day or 0),
-    paused_until = tonumber(f.paused_until or 0), stopped = f.stopped, broken = f.broken, halted = f.halted,
-    owed = {tonumber(f.owed1 or 0), tonumber(f.owed2 or 0)}, use = tonumber(f.use or 0),
-    use_at = tonumber(f.use_at or 0), units = 0,
-  }
-  if a.paused_until > NOW + LONGEST_PAUSE then
-    a.paused_until = 0 -- the clock stepped back
-  end
-  if f.eased then
-    local part = fraction(tonumber(f.eased), tonumber(f.eased_at))
-    a.interval = math.ceil(a.interval / part)
-    if part >= 1 then
-      end_easing(name)
-      note_change(name, 'full_rate', '')
-    end
-  end
-  keep_pace(a, tonumber(f.pace or nil))
-  clamp(a, NOW_US)
-  if a.paused_until > 0 then -- a pause leaves nothing saved up: behind it the first message goes alone
-    a.floor = a.paused_until * 1000 + (a.burst - 1) * a.interval
-  end
-  roll(a, a.days)
-  accounts[name] = a
-  return a
-end
 
--- The limiter of the number that a message goes from.
-local function number_of(a, sender)
-  local from = sender == '' and a.sender or sender
-  a.numbers = a.numbers or {}
-  local n = a.numbers[from]
-  if not n then
-    local key = K.number .. a.name .. ':' .. mark_of(from)
-    local h = redis.call('HMGET', key, 'tat', 'used', 'day', 'pace')
-    n = {
-      key = key, interval = a.s_interval, burst = a.s_burst, cap = a.s_cap, debt = a.debt, tat = tonumber(h[1] or 0),
-      used = tonumber(h[2] or 0), day = tonumber(h[3] or 0),
-    }
-    keep_pace(n, tonumber(h[4] or nil))
-    clamp(n, NOW_US)
-    roll(n, a.days)
-    a.numbers[from] = n
+  -- The limiter of the number that a message goes from.
+  function number_of(a, sender)
+    local from = sender == '' and a.sender or sender
+    a.numbers = a.numbers or {}
+    local n = a.numbers[from]
+    if not n then
+      local key = K.number .. a.name .. ':' .. mark_of(from)
+      local h = redis.call('HMGET', key, 'tat', 'used', 'day', 'pace')
+      n = {
+        key = key, interval = a.s_interval, burst = a.s_burst, cap = a.s_cap, debt = a.debt, tat = tonumber(h[1] or 0),
+        used = tonumber(h[2] or 0), day = tonumber(h[3] or 0),
+      }
+      keep_pace(n, tonumber(h[4] or nil))
+      clamp(n, NOW_US)
+      roll(n, a.days)
+      a.numbers[from] = n
+    end
+    return n
   end
-  return n
 end
 
 -- The instant (us) from which `cost` units may go.

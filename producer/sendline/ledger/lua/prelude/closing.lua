@@ -8,6 +8,7 @@ local function write_events()
     BORN = NOW_US
     redis.call('HSET', K.meta, 'born', string.format('%.0f', BORN))
   end
+  tell_of_events(SEQ + 1)
   MARK = NOW_US
   local mark = string.format('%.0f', MARK)
   for first = 1, #events, EVENTS_AN_ENTRY do

@@ -19,13 +19,24 @@ local function postpone(id, r, delay)
 end
 
 -- A final message: no text, no timer, kept for the retention.
-local function finish(id, r)
-  r[F.text] = ''
-  r[F.due] = 0
-  r[F.expires] = 0
-  set(r, FLAG.QUEUED, false)
-  redis.call('ZREM', K.timers, id)
-  save(id, r, RETENTION)
+local finish
+do
+  local is_anything_late -- looked up once a call
+
+  function finish(id, r)
+    r[F.text] = ''
+    r[F.due] = 0
+    r[F.expires] = 0
+    set(r, FLAG.QUEUED, false)
+    redis.call('ZREM', K.timers, id)
+    if is_anything_late == nil then
+      is_anything_late = redis.call('EXISTS', K.unreported) == 1
+    end
+    if is_anything_late then
+      redis.call('ZREM', K.unreported, id)
+    end
+    save(id, r, RETENTION)
+  end
 end
 
 -- A message that is uncertain, until proof, a person or its deadline; its provider is asked where that can be.
@@ -132,14 +143,33 @@ local function give_back(id, r, target, counted, delay, code, reason, onward)
   save(id, r)
 end
 
--- A message that the provider has: its text is not needed any more; it is final `deadline` ms from now.
-local function entrust(id, r, deadline)
-  r[F.text] = ''
-  r[F.due] = math.max(NOW + deadline - r[F.created], 1)
-  r[F.expires] = 0
-  set(r, FLAG.QUEUED, false)
-  redis.call('ZREM', K.timers, id)
-  save(id, r, deadline + RETENTION)
+-- A message that the provider has: its text is not needed any more; it is final `deadline` ms from now. Where its
+-- account can be asked, its timer is the instant at which its receipt is late.
+local entrust
+do
+  local waits, instants = {}, {} -- of accounts: ms (0: not asked), and when they are over
+
+  local function look_up(name)
+    waits[name] = tonumber(redis.call('HGET', K.account .. name, 'receipt_ms') or 0)
+    instants[name] = string.format('%.0f', NOW + waits[name])
+  end
+
+  function entrust(id, r, deadline)
+    local name = r[F.account]
+    r[F.text] = ''
+    r[F.due] = math.max(NOW + deadline - r[F.created], 1)
+    r[F.expires] = 0
+    set(r, FLAG.QUEUED, false)
+    if not waits[name] then
+      look_up(name)
+    end
+    if waits[name] > 0 and waits[name] < deadline then
+      redis.call('ZADD', K.timers, instants[name], id)
+    else
+      redis.call('ZREM', K.timers, id)
+    end
+    save(id, r, deadline + RETENTION)
+  end
 end
 
 local function resends(r)

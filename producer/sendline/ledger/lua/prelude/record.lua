@@ -9,15 +9,15 @@ local NOW = math.floor(NOW_US / 1000)
 local bounds = cmsgpack.unpack(ARGV[1])
 local RETENTION, DEADLINE, EVENTS_KEPT, MAX_ATTEMPTS, IDEMPOTENCY = unpack(bounds)
 
-local TIMELINE_FULL, TIMELINE_KEPT = 4096, 3072 -- bytes
 local PARKED_MOST, PARKED_FOR = 10000, 3600000 -- receipts, ms
 local WAKE_EVERY, WAKES_MOST = 1000, 100 -- ms, wakes in their queue
 local CALLS_KEPT = 600000 -- ms for which a dispatcher's last call is known: no connection holds one back for longer
 local AWAKE_MOST = 60000 -- ms; a longer promise was made before the clock stepped back
 
-local ARRAY_OF_5, ARRAY = string.char(0x95), 0xdc -- what msgpack puts before five values, and before more than fifteen
+local ARRAY_OF_5 = string.char(0x95) -- what msgpack puts before five values
 
-local deltas, flights, events, lines = {}, {}, {}, {}
+local deltas, flights, events, lines, notices = {}, {}, {}, {}, {}
+local HOOKED -- ',a,b,': accounts that name an endpoint which is told of their messages (see lineage.lua)
 
 -- What is packed in `raw`, or false where there is nothing or it can't be read.
 local function decode(raw)
@@ -28,17 +28,23 @@ local function decode(raw)
   return readable and type(packed) == 'table' and packed
 end
 
-local function values_of(raw)
-  return {cmsgpack.unpack(raw:sub(4))} -- behind what tells their number: half the work of unpacking the array
-end
+local read
 
--- A record that can't be read is passed over, so that it harms no other; `sendline audit` names it.
-local function read(raw)
-  if not raw or raw:byte(1) ~= ARRAY then
-    return decode(raw)
+do
+  local ARRAY = 0xdc -- what msgpack puts before more than fifteen values, and two bytes of their number
+
+  local function values_of(raw)
+    return {cmsgpack.unpack(raw:sub(4))} -- behind what tells their number: half the work of unpacking the array
   end
-  local readable, r = pcall(values_of, raw)
-  return readable and #r == raw:byte(2) * 256 + raw:byte(3) and r
+
+  -- A record that can't be read is passed over, so that it harms no other; `sendline audit` names it.
+  function read(raw)
+    if not raw or raw:byte(1) ~= ARRAY then
+      return decode(raw)
+    end
+    local readable, r = pcall(values_of, raw)
+    return readable and #r == raw:byte(2) * 256 + raw:byte(3) and r
+  end
 end
 
 local function load(id)
@@ -95,34 +101,45 @@ local function is_waiting(r)
   return r[F.status] == S.CREATED or r[F.status] == S.RETRYING
 end
 
--- A timeline that has grown too long keeps its first entry and its newest ones.
-local function shorten(timeline)
-  local function after(offset)
-    for _ = 1, 4 do
-      offset = cmsgpack.unpack_one(timeline, offset)
-    end
-    return offset
-  end
-  local first = after(0)
-  local offset = first
-  while #timeline - offset > TIMELINE_KEPT do
-    offset = after(offset)
-  end
-  return timeline:sub(1, first) .. timeline:sub(offset + 1)
-end
+local write_down
 
--- Adds an entry to its timeline: a change of its status, or news that changed none. `at`: its instant (ms), if not now.
-local function write_down(r, code, reason, at)
-  local timeline = r[F.timeline] .. cmsgpack.pack(r[F.status], (at or NOW) - r[F.created], code, reason)
-  if #timeline > TIMELINE_FULL then
-    timeline = shorten(timeline)
+do
+  local TIMELINE_FULL, TIMELINE_KEPT = 4096, 3072 -- bytes
+
+  -- A timeline that has grown too long keeps its first entry and its newest ones.
+  local function shorten(timeline)
+    local function after(offset)
+      for _ = 1, 4 do
+        offset = cmsgpack.unpack_one(timeline, offset)
+      end
+      return offset
+    end
+    local first = after(0)
+    local offset = first
+    while #timeline - offset > TIMELINE_KEPT do
+      offset = after(offset)
+    end
+    return timeline:sub(1, first) .. timeline:sub(offset + 1)
   end
-  r[F.timeline] = timeline
+
+  -- Adds an entry to its timeline: a change of its status, or news that changed none. `at`: its instant (ms), if not now.
+  function write_down(r, code, reason, at)
+    local timeline = r[F.timeline] .. cmsgpack.pack(r[F.status], (at or NOW) - r[F.created], code, reason)
+    if #timeline > TIMELINE_FULL then
+      timeline = shorten(timeline)
+    end
+    r[F.timeline] = timeline
+  end
 end
 
 local function record_change(id, r, code, reason, at)
   write_down(r, code, reason, at)
   events[#events + 1] = ARRAY_OF_5 .. cmsgpack.pack(id, r[F.status], at or NOW, code, reason)
+  if has(r, FLAG.HOOKED) then
+    notices[#notices + 1] = {place = #events, about = id, url = cmsgpack.unpack(r[F.extras]).callback_url}
+  elseif HOOKED and HOOKED:find(',' .. r[F.account] .. ',', 1, true) then
+    notices[#notices + 1] = {place = #events, about = id, account = r[F.account]}
+  end
 end
 
 local function count(name, by)
