@@ -14,6 +14,7 @@ from sendline.ledger.limits import Limits
 from sendline.ledger.lines import mark_of
 from sendline.ledger.record import (
     FIELDS,
+    UNREADABLE,
     Flag,
     Record,
     digest,
@@ -38,10 +39,6 @@ _STATUS, _LANE, _PROVIDER_ID, _TIMELINE, _CAMPAIGN = map(
     FIELDS.index, ("status", "lane", "provider_id", "timeline", "campaign")
 )
 _SHOWN: Final = tuple(map(FIELDS.index, ("route", "account", "to", "sender", "error", "text")))
-_UNREADABLE: Final = (
-    *(ValueError, TypeError, LookupError, OverflowError),
-    *(AttributeError, msgpack.UnpackException),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +183,7 @@ def readable(raw: bytes) -> Record | None:
             campaign.decode()
         unpack_provider_id(values[_PROVIDER_ID])
         return Record(raw) if known and _is_timeline(values[_TIMELINE]) else None
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
 
 
@@ -267,7 +264,7 @@ def parked() -> Call[dict[bytes, bool]]:
 def _is_receipt(raw: bytes) -> bool:
     try:
         receipt = unpack(raw)
-    except _UNREADABLE:
+    except UNREADABLE:
         return False
     return isinstance(receipt, list) and len(receipt) > 2 and receipt[0] in CODES.values()  # noqa: PLR2004 - status, code, reason
 

@@ -19,10 +19,11 @@ from sendline.contract.message import Event, Message, instant
 from sendline.ledger.call import Call
 from sendline.ledger.keys import KEYS
 from sendline.ledger.limits import Limits
-from sendline.ledger.record import Record, event_of, pack, short
+from sendline.ledger.record import UNREADABLE, Record, event_of, pack, short
 from sendline.ledger.scripts import script
 
-Verdict = Literal["taken", "failed", "gone"]
+Verdict = Literal["taken", "failed", "gone", "back"]
+"""`back`: what was not taken goes back as it was; that says nothing about the endpoint."""
 Told = Literal["told", "waits", "rests", "stopped", "unknown"]
 
 MESSAGE_ID: Final = 16
@@ -188,9 +189,17 @@ def _endpoint(mark: str, found: Any) -> Endpoint:
 
 def _parcel(found: Any) -> Parcel:
     mark, url, about, packed, tries, raw = found
-    message = Record(raw).message(about) if raw else None
+    message = _message(about, raw) if raw else None
     own = message.callback_url if message else None
     return Parcel(mark.decode(), own or url.decode(), about, tuple(_notices(packed)), tries, message)
+
+
+def _message(message_id: bytes, raw: bytes) -> Message | None:
+    """Return the message, or None where its record can't be read: `sendline audit` names it."""
+    try:
+        return Record(raw).message(message_id)
+    except UNREADABLE:
+        return None
 
 
 def _notices(packed: bytes) -> Iterable[Notice]:

@@ -64,6 +64,11 @@ class Flag(IntFlag):
     """It names a `callback_url`: that endpoint is told of each of its events."""
 
 
+UNREADABLE: Final = (
+    *(ValueError, TypeError, LookupError, OverflowError),
+    *(AttributeError, msgpack.UnpackException),
+)
+"""What reading something raises that was damaged, or written by a release that is not known yet."""
 MAX_REASON: Final = 200
 """Characters of one reason; a timeline holds at least the newest four."""
 

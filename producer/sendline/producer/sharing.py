@@ -18,6 +18,8 @@ IDLE: Final = 60.0
 """Seconds after which others are given what a reader was given and has not finished."""
 ENTRIES_A_READ: Final = 10
 """Few, so that the readers share what waits."""
+GATHERED_FOR: Final = 0.05
+"""Seconds for which finished entries are gathered: each call that acknowledges some waits for the disk."""
 KEEPS_A_TIME: Final = 4
 """How often a reader shows in the idle time that it is at work."""
 LONGEST_IDLE: Final = 3600
@@ -83,6 +85,8 @@ class Sharing:
         self._held: deque[groups.Entry] = deque()
         self._handed = 0
         """Events of the first of them that were handed out."""
+        self._finished: list[bytes] = []
+        self._finished_since = 0.0
         self._kept_at = 0.0
         self._come_to = 0
         self._cursor = b"0-0"
@@ -116,6 +120,7 @@ class Sharing:
                 yield from self._ask(block)
         except LedgerError:
             self._held.clear()  # not known to be ours, and not to be handed back now
+            self._finished.clear()
             raise
         self._handed += 1
         return self._held[0].events[self._handed - 1]
@@ -123,11 +128,13 @@ class Sharing:
     def end(self) -> Plan[None]:
         """Hand back what is not finished, where the ledger can be reached; else the idle time does it."""
         try:
+            yield from self._acknowledge()
             if self._held:
                 yield from self._hand_back()
         except LedgerError:
             pass
         self._held.clear()
+        self._finished.clear()
         if self._borrowed:
             self._borrowed = False
             self._names.give_back(self._group, self._name)
@@ -149,11 +156,19 @@ class Sharing:
         self._come_to = after
 
     def _finish(self) -> Plan[None]:
-        """Acknowledge the entry whose last event was handed out."""
+        """Take the entry away whose last event was handed out; acknowledge it, soon or now."""
         if self._held and self._handed >= len(self._held[0].events):
-            yield groups.acknowledge(self._group, [self._held[0].id])
-            self._held.popleft()
+            if not self._finished:
+                self._finished_since = self._patience.clock()
+            self._finished.append(self._held.popleft().id)
             self._handed = 0
+        if not self._held or self._patience.clock() - self._finished_since >= GATHERED_FOR:
+            yield from self._acknowledge()
+
+    def _acknowledge(self) -> Plan[None]:
+        if self._finished:
+            yield groups.acknowledge(self._group, self._finished)
+            self._finished = []
 
     def _keep(self) -> Plan[None]:
         """Show that this reader is at work, now and then; drop what was taken over by others meanwhile."""

@@ -145,7 +145,8 @@ class Producer:
         finished when the event behind its last one is asked for. What is not finished is told again, whole:
         at once to another reader where the iterator was closed or let go, and to one that takes up this
         `consumer`'s name; `idle` seconds later to another where the process died or Redis was away. So every
-        event is told at least once, and one whose handling raised is told again. A reader that takes longer
+        event is told at least once, and one whose handling raised is told again; after a crash so are up to
+        ten entries that were finished just before. A reader that takes longer
         than three quarters of `idle` for *one* event may lose the rest of what it was given to others; all
         readers of a group should give the same.
 

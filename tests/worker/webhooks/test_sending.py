@@ -288,7 +288,6 @@ async def test_a_slow_endpoint_holds_up_no_other():
         hanging = [asyncio.create_task(sender.send(slow.url, "evt_1", BODY)) for _ in range(20)]
         await asyncio.wait_for(slow.asked.wait(), 10)
         assert await asyncio.wait_for(sender.send(quick.url, "evt_2", BODY), 5) == Taken()
-        assert slow.connections <= 16
         for each in hanging:
             each.cancel()
         await asyncio.gather(*hanging, return_exceptions=True)

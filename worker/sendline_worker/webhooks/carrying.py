@@ -30,7 +30,7 @@ async def carry(
 ) -> Outcome:
     """Tell the endpoint one notice after the other, up to the first that it does not take.
 
-    A call that is canceled, when the worker ends, is one that failed: so its claim ends with it.
+    What is canceled, when the worker ends, goes back: the endpoint may have taken it, and is told again.
     """
     loop = asyncio.get_running_loop()
     until = loop.time() + carried_for
@@ -41,7 +41,7 @@ async def carry(
         try:
             told = await sender.send(parcel.url, event_id(born, notice), _body(parcel, notice))
         except asyncio.CancelledError:
-            told = Failed("no answer before the worker ended")
+            return Outcome(parcel, last, "back")
         if isinstance(told, Refused):
             return Outcome(parcel, last, "gone", reason=told.reason)
         if isinstance(told, Failed):

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from sendline_worker.webhooks.addresses import Allowed
 
-CONNECTIONS: Final = 100
-CONNECTIONS_PER_HOST: Final = 16
 IDLE: Final = 1.5
 """Seconds after which an unused connection is not used again: below what common servers allow (2 to 5)."""
 STALE_TRIES: Final = 3
@@ -77,8 +75,7 @@ class CheckedConnector(aiohttp.TCPConnector):
             resolver=self._checked,
             use_dns_cache=False,
             socket_factory=self._open,
-            limit=CONNECTIONS,
-            limit_per_host=CONNECTIONS_PER_HOST,
+            limit=0,  # the caller bounds its calls; a wait for a connection would look like a fault
             keepalive_timeout=IDLE,
             ssl=True if ssl_context is None else ssl_context,
         )

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from sendline.contract.errors import LedgerError
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("sendline.webhooks")
 
-MOST: Final = 64
-"""Parcels under way from one worker."""
+MOST: Final = 256
+"""Parcels under way from one worker: room for many endpoints that hang."""
+LOOK_UPS: Final = 64
+"""Hosts' names looked up at the same time: some name servers hang, too."""
 MOST_EACH: Final = 8
 """Parcels under way to one endpoint, from all workers: a slow one leaves room for the others."""
 LEASE: Final = 120.0
@@ -70,6 +73,7 @@ class Teller:
 
     async def _tell(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._loop.set_default_executor(ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="sendline-names"))
         self._stopping = asyncio.Event()
         self._begun.set()
         ledger = AsyncLedger(ledger_url(self._settings), timeout=bounds.LEDGER_ANSWER)

@@ -1,8 +1,8 @@
 -- Writes what became of telling endpoints.
 -- KEYS: none (see keys.py).
 -- ARGV[2] ms for which a notice is tried  [3..] for each a packed array:
---   mark, what it is about, number of the last notice that the endpoint took (0: none), 'taken', 'failed' or 'gone',
---   ms until the next try, reason
+--   mark, what it is about, number of the last notice that the endpoint took (0: none), 'taken', 'failed', 'gone' or
+--   'back' (handed back untried), ms until the next try, reason
 -- Returns for each 'told', 'waits' (something is left to tell), 'rests' (so it does, and the endpoint fails),
 -- 'stopped' (nothing more is told it until a person says so) or 'unknown'.
 
@@ -33,14 +33,13 @@ local function note_success(key, took)
   redis.call('HDEL', key, 'failures', 'failing_since', 'reason', 'rests_until')
 end
 
--- Returns whether the endpoint is stopped, or rests.
+-- Returns 'rests' where it does from now on.
 local function note_failure(key, verdict, reason)
   local failures = redis.call('HINCRBY', key, 'failures', 1)
   redis.call('HSETNX', key, 'failing_since', NOW)
   redis.call('HSET', key, 'reason', reason, 'failed_at', NOW)
   if verdict == 'gone' or NOW - tonumber(redis.call('HGET', key, 'failing_since')) >= KEPT_FOR then
-    redis.call('HSET', key, 'stopped', NOW)
-    return 'stopped'
+    redis.call('HSETNX', key, 'stopped', NOW)
   elseif failures >= FAILING_AFTER then
     local rest = math.min(FIRST_REST * 2 ^ (failures - FAILING_AFTER), LONGEST_REST)
     redis.call('HSET', key, 'rests_until', NOW + rest)
@@ -53,11 +52,11 @@ local function settle(mark, about, last, verdict, delay, reason)
   if redis.call('EXISTS', key) == 0 then
     return 'unknown'
   end
-  local failed = verdict ~= 'taken'
+  local failed = verdict == 'failed' or verdict == 'gone'
   local took, left = sort_out(mark, about, last, failed)
   local was_mine = redis.call('ZREM', K.notices_out .. mark, about) == 1
   local state
-  if took > 0 or not failed then
+  if took > 0 then
     note_success(key, took)
   end
   if failed then
@@ -69,14 +68,17 @@ local function settle(mark, about, last, verdict, delay, reason)
     redis.call('ZREM', K.notices_due .. mark, about)
   else
     redis.call('HSET', K.notices .. mark, about, joined(left))
-    if failed and took == 0 then
-      redis.call('HINCRBY', K.notice_tries .. mark, about, 1)
-    else
+    if took > 0 then
       redis.call('HDEL', K.notice_tries .. mark, about)
+    elseif failed then
+      redis.call('HINCRBY', K.notice_tries .. mark, about, 1)
     end
     if was_mine then
       redis.call('ZADD', K.notices_due .. mark, failed and NOW + delay or NOW, about)
     end
+  end
+  if redis.call('HEXISTS', key, 'stopped') == 1 then
+    return 'stopped'
   end
   if state == 'rests' then
     redis.call('ZADD', K.endpoints, redis.call('HGET', key, 'rests_until'), mark)
