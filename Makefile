@@ -3,14 +3,14 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-# Of `make chaos`: the same seed gives the same faults; POLICY is hold, resend or both
+# Of `make chaos` and `make receipts`: the same seed gives the same run; POLICY is hold, resend or both
 SEED     ?= 1
 MESSAGES ?= 20000
 SECONDS  ?= 240
 POLICY   ?= both
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos lint format clean
+.PHONY: help demo test chaos receipts lint format clean
 
 help:  ## show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test: $(VENV)/.installed  ## run the whole suite: units, properties, real proces
 
 chaos: $(VENV)/.installed  ## send 20,000 messages under random faults, twice; SEED= MESSAGES= SECONDS= POLICY=
 	@PYTHONPATH=tests $(BIN)/python -m chaos --seed $(SEED) --messages $(MESSAGES) --seconds $(SECONDS) --policy $(POLICY)
+
+receipts: $(VENV)/.installed  ## send 20,000 messages whose receipts come late, twice, astray, forged; SEED= MESSAGES=
+	@PYTHONPATH=tests $(BIN)/python -m reported --seed $(SEED) --messages $(MESSAGES)
 
 lint: $(VENV)/.installed  ## ruff, mypy, pyright and the import rules
 	$(BIN)/ruff format --check .

@@ -85,10 +85,13 @@ class Receipts:
             self._later(_Plan(entry, face, url, self.run), self._delay(entry, 0))
 
     async def post_all(self, entry: "Entry", face: "Face", url: str) -> None:
-        """Post the whole plan of `entry` at once, in order, each step once."""
-        plan = _Plan(entry, face, url, self.run)
-        for plan.step in range(len(entry.plan)):
-            await self._post(plan)
+        """Post the whole plan of `entry` at once, in order; a step that failed is tried again later."""
+        for step in range(len(entry.plan)):
+            plan = _Plan(entry, face, url, self.run)
+            plan.step = step
+            if await self._post(plan) and self._retries and plan.run == self.run:
+                plan.attempt = 1
+                self._later(plan, self._retries[0])
 
     def _delay(self, entry: "Entry", step: int) -> float:
         shortest, longest = self.settings.receipt_delay
