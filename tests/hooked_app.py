@@ -196,7 +196,7 @@ def told(calls: Iterable[Call]) -> dict[str, list[tuple[int, str]]]:
     """What an app knows of each message: number and status of each event, by its first arrival in `calls`."""
     known: dict[str, dict[str, tuple[int, str]]] = defaultdict(dict)
     for call in calls:
-        number = int(call.id.rpartition("_")[2])
+        number = int(call.id.split("_")[2], 16)
         known[call.message_id].setdefault(call.id, (number, call.body["data"]["status"]))
     return {message: list(events.values()) for message, events in known.items()}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sendline import ErrorCode, EventsLost, Producer, Status
+from sendline import ErrorCode, EventsLost, InvalidMessage, Producer, Status
 from sendline.contract import ids
 from sendline.ledger import verbs
 from sendline.ledger.limits import Limits
@@ -129,3 +129,22 @@ def test_a_cursor_from_another_ledger_is_not_taken_for_one_of_this(world, produc
     world.accept_many(3)
     with pytest.raises(EventsLost):
         list(producer.events(after=1000, timeout=0.05))
+
+
+@pytest.mark.parametrize("read", ["events", "inbound", "group_events"])
+def test_a_negative_cursor_is_a_mistake_and_no_loss(world, producer, read):
+    world.accept()
+    words = ("billing",) if read == "group_events" else ()
+    with pytest.raises(InvalidMessage, match=r"^after: is negative"):
+        list(getattr(producer, read)(*words, after=-1, timeout=0.05))
+
+
+def test_a_gap_in_the_middle_of_what_is_read_is_told_when_the_reader_comes_to_it(world, producer, raw):
+    world.accept_many(2)
+    raw.hset("sl:meta", "seq", 1_000_002)  # as a recovery leaves it
+    world.accept()
+    events = producer.events(after=1, timeout=0.1)
+    assert next(events).seq == 2
+    with pytest.raises(EventsLost) as lost:
+        next(events)
+    assert (lost.value.after, lost.value.first) == (2, 1_000_003)

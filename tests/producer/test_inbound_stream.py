@@ -99,6 +99,7 @@ def test_a_cursor_that_was_trimmed_is_told_what_is_left(arrive, producer, raw):
     with pytest.raises(EventsLost) as lost:
         list(producer.inbound(after=1, timeout=0.1))
     assert (lost.value.after, lost.value.first) == (1, 4)
+    assert str(lost.value) == "inbound messages 2 to 3 are no longer kept; the oldest is 4"
     assert numbers(producer.inbound(after=3, timeout=0.1)) == [4, 5, 6]
 
 
@@ -112,11 +113,12 @@ def test_a_reader_that_is_overtaken_by_the_trimming_is_told(arrive, settings, ra
         with pytest.raises(EventsLost) as lost:
             next(messages)
     assert (lost.value.after, lost.value.first) == (2, 5)
+    assert "inbound messages 3 to 4" in str(lost.value)
 
 
 def test_a_cursor_from_another_ledger_is_not_taken_for_one_of_this(arrive, producer):
     arrive(3)
-    with pytest.raises(EventsLost):
+    with pytest.raises(EventsLost, match="there is no inbound message 1000 yet"):
         list(producer.inbound(after=1000, timeout=0.05))
 
 

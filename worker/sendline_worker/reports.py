@@ -1,16 +1,17 @@
 """From what an adapter read to what the ledger shall be told. Pure."""
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from sendline.contract.numbers import parse_number
+from sendline.contract.keywords import Keyword, Keywords
 from sendline.ledger.inbound import Arrival
 from sendline.ledger.work import Reported
+from sendline_worker.inbound_numbers import read_ours, read_sender
 from sendline_worker.providers.base import Inbound, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sendline.contract.keywords import Keywords
     from sendline_worker.providers.base import Told
     from sendline_worker.tokens import Verified
 
@@ -19,6 +20,15 @@ LONGEST_REASON: Final = 120
 LONGEST_NUMBER: Final = 64
 LONGEST_TEXT: Final = 8000
 """Characters of a text that came in; 39 segments, the most that one SMS can have, hold 5,967."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How what came in is read."""
+
+    keywords: Keywords = field(default_factory=Keywords)
+    region: str | None = None
+    """Where numbers are from that name no country, nor were written to one of ours: the default_region."""
 
 
 def reports(account: str, verified: "Verified", told: "Sequence[Told]") -> list[Reported]:
@@ -32,9 +42,20 @@ def reports(account: str, verified: "Verified", told: "Sequence[Told]") -> list[
     return [each for each in found if _matters(each)]
 
 
-def arrivals(account: str, keywords: "Keywords", told: "Sequence[Told]") -> list[Arrival]:
-    """Return what people wrote to us, numbers in E.164 where they are any."""
-    return [_arrival(account, keywords, each) for each in told if isinstance(each, Inbound)]
+def arrivals(
+    account: str, reading: Reading, told: "Sequence[Told]", *, senders: "Sequence[str]" = ()
+) -> list[Arrival]:
+    """Return what people wrote to us, to the `senders` of the account or another number of its.
+
+    Numbers are in E.164, and as they were told where they can't be read.
+    """
+    return [_arrival(account, reading, each, senders) for each in told if isinstance(each, Inbound)]
+
+
+def is_unheeded(arrival: Arrival) -> bool:
+    """Say whether it asks for STOP or START, and nobody can tell for which number."""
+    asks = arrival.keyword in {Keyword.STOP, Keyword.START}
+    return asks and read_sender(arrival.sender, None, None) != arrival.sender
 
 
 def report(account: str, message_id: bytes | None, receipt: "Receipt") -> Reported:
@@ -49,24 +70,21 @@ def report(account: str, message_id: bytes | None, receipt: "Receipt") -> Report
     )
 
 
-def _arrival(account: str, keywords: "Keywords", inbound: "Inbound") -> Arrival:
+def _arrival(account: str, reading: Reading, inbound: "Inbound", senders: "Sequence[str]") -> Arrival:
     text = _storable(inbound.text)[:LONGEST_TEXT]
+    to = read_ours(inbound.to, senders, reading.region)
     return Arrival(
         account=account,
-        sender=_number(inbound.sender),
-        to=_number(inbound.to),
+        sender=read_sender(inbound.sender, to, reading.region) or _as_told(inbound.sender),
+        to=to or _as_told(inbound.to),
         text=text,
-        keyword=keywords.read(text),
+        keyword=reading.keywords.read(text),
         provider_id=_provider_id(inbound.provider_id),
     )
 
 
-def _number(told: str) -> str:
-    """Return a number as recipients are written, so that STOP finds it; a short code or a name as it is."""
-    try:
-        return parse_number(told, None)
-    except ValueError:
-        return _storable(told)[:LONGEST_NUMBER]
+def _as_told(number: str) -> str:
+    return _storable(number)[:LONGEST_NUMBER]
 
 
 def _matters(report: Reported) -> bool:
@@ -84,4 +102,4 @@ def _provider_id(provider_id: str | None) -> str | None:
 
 def _storable(text: str) -> str:
     """Return `text` without the lone surrogates that JSON can hold and UTF-8 can't."""
-    return text.encode(errors="replace").decode()
+    return text if text.isascii() else text.encode(errors="replace").decode()

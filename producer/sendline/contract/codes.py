@@ -13,7 +13,7 @@ class ErrorCode(StrEnum):
     INVALID_CONTENT = "invalid_content"
     """The provider refuses the text: length, encoding, template."""
     OPTED_OUT = "opted_out"
-    """The recipient has told the provider to stop."""
+    """The recipient has opted out: told the provider so, or us."""
     BLOCKED = "blocked"
     """A carrier or the provider filtered it."""
     UNREACHABLE = "unreachable"

@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import Any, Final, TypedDict, TypeVar
 
 from sendline.contract.accounts import AccountCard, RouteRule, candidates
+from sendline.contract.endpoints import endpoint_url
 from sendline.contract.errors import CannotCarry, InvalidMessage, RecipientRefused, UnknownAccount
 from sendline.contract.lane import Lane, OnUncertain
 from sendline.contract.numbers import parse_number, parse_sender
@@ -20,7 +21,6 @@ MAX_CAMPAIGN: Final = 64
 MAX_METADATA: Final = 16
 MAX_METADATA_KEY: Final = 40
 MAX_METADATA_VALUE: Final = 500
-MAX_URL: Final = 1000
 MAX_AHEAD: Final = timedelta(days=366)
 MAX_VALID_FOR: Final = timedelta(days=30)
 PAST_TOLERANCE: Final = timedelta(seconds=5)
@@ -248,9 +248,12 @@ def _valid_for(value: object, lane: Lane, rules: Rules) -> int:
 def _callback_url(url: object) -> str | None:
     if url is None:
         return None
-    if not isinstance(url, str) or not re.fullmatch(r"https?://[^\s/?#]+[^\s]*", url) or len(url) > MAX_URL:
-        raise InvalidMessage("callback_url", f"must be an http(s) URL of at most {MAX_URL} characters")
-    return _encodable("callback_url", url)
+    if not isinstance(url, str):
+        raise InvalidMessage("callback_url", "must be a text: a URL such as https://app.example/hooks")
+    try:
+        return endpoint_url(url)
+    except ValueError as error:
+        raise InvalidMessage("callback_url", str(error)) from None
 
 
 def _metadata(metadata: object) -> dict[str, str]:

@@ -75,13 +75,13 @@ class UnknownMessage(SendlineError):
 class EventsLost(SendlineError):
     """Events after the cursor are not here: trimmed from the bounded stream, or the ledger is another one.
 
-    `first` is the oldest event left, or the next one where none is.
+    `first` is the oldest event left, or the next one where none is. inbound() raises it of what came in.
     """
 
-    def __init__(self, after: int, first: int) -> None:
-        lost = f"events {after + 1} to {first - 1} are no longer kept"
+    def __init__(self, after: int, first: int, what: str = "event") -> None:
+        lost = f"{what}s {after + 1} to {first - 1} are no longer kept"
         if after >= first:
-            lost = f"there is no event {after} yet: the cursor is another ledger's"
+            lost = f"there is no {what} {after} yet: the cursor is another ledger's"
         super().__init__(f"{lost}; the oldest is {first}")
         self.after = after
         self.first = first

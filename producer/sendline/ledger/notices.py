@@ -5,9 +5,12 @@ stands for it. Notices about one message are told one after the other, in order;
 messages wait for no other's.
 """
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha1
+from itertools import chain
 from secrets import token_hex
 from typing import Any, Final, Literal
 
@@ -37,21 +40,27 @@ class Notice:
     """One event that an endpoint is to be told, and its number among the ledger's events, or what came in."""
 
     number: int
+    since: int
+    """The instant (ms) of its first failure; before that, of the event."""
     event: Event | InboundMessage
 
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """All that an endpoint is to be told of one message now, in order; claimed for a while."""
+    """All that an endpoint is to be told of one message now, in order; claimed until `until`."""
 
     mark: str
     url: str = field(repr=False)
+    """The endpoint: what messages and accounts name may have a query besides."""
     about: bytes
     notices: tuple[Notice, ...] = field(repr=False)
     tries: int
     """How often its first notice was tried in vain."""
     message: Message | None = field(repr=False)
     """The message as it stands now; None where its record is gone, or where it is about what came in."""
+    taken: int
+    until: int
+    """ms since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +80,8 @@ class Outcome:
     """What became of a parcel."""
 
     parcel: Parcel
-    last: int
-    """The number of the last notice that the endpoint took; 0: none."""
+    taken: int
+    """How many of its notices the endpoint took, from the first on."""
     verdict: Verdict
     delay_ms: int = 0
     reason: str = ""
@@ -99,14 +108,41 @@ class Endpoint:
     stopped_at: datetime | None
 
 
-def take_notices(limits: Limits, *, most: int, lease: float, most_each: int) -> Call[Taken]:
-    """Claim up to `most` parcels for `lease` seconds, at most `most_each` for one endpoint at a time."""
+def take_notices(
+    limits: Limits,
+    *,
+    most: int,
+    lease: float,
+    most_each: int,
+    host_most: int = 1000,
+    under_way: Mapping[str, int] | None = None,
+) -> Call[Taken]:
+    """Claim up to `most` parcels for `lease` seconds, at most `most_each` for one endpoint at a time.
+
+    `under_way` is how many calls of the caller's there are to each host now; it makes at most `host_most`.
+    """
+    left = {host: host_most - number for host, number in (under_way or {}).items()}
 
     def read(reply: Any) -> Taken:
         next_ms, now_ms, born, *found = reply
-        return Taken(born, next_ms, now_ms, tuple(_parcel(each) for each in found))
+        return Taken(born, next_ms, now_ms, tuple(_parcel(each, now_ms) for each in found))
 
-    return Call(script("notices"), [limits.packed, most, round(lease * 1000), most_each], read)
+    return Call(
+        script("notices"),
+        [limits.packed, most, round(lease * 1000), most_each, pack(left), host_most],
+        read,
+    )
+
+
+def host_of(url: str) -> str:
+    """Return the part of an endpoint's URL by which calls to one host are counted."""
+    return url.partition("://")[2].partition("/")[0]
+
+
+def mark_of(url: str) -> str:
+    """Return the mark of the endpoint that `url` belongs to."""
+    base = re.split(r"[?#]", url)[0]
+    return sha1(base.encode(), usedforsecurity=False).hexdigest()[:16]
 
 
 def told(limits: Limits, outcomes: Sequence[Outcome], *, kept_for: float) -> Call[list[Told]]:
@@ -114,8 +150,9 @@ def told(limits: Limits, outcomes: Sequence[Outcome], *, kept_for: float) -> Cal
     packed = [
         pack(
             [
-                *(each.parcel.mark, each.parcel.about, each.last),
+                *(each.parcel.mark, each.parcel.about, each.parcel.until, each.parcel.taken),
                 *(each.verdict, each.delay_ms, short(each.reason)),
+                *chain.from_iterable((n.number, n.since) for n in each.parcel.notices[: each.taken]),
             ]
         )
         for each in outcomes
@@ -187,11 +224,10 @@ def _endpoint(mark: str, found: Any) -> Endpoint:
     )
 
 
-def _parcel(found: Any) -> Parcel:
-    mark, url, about, packed, tries, raw = found
+def _parcel(found: Any, now_ms: int) -> Parcel:
+    mark, url, about, packed, tries, raw, until = found
     message = _message(about, raw) if raw else None
-    own = message.callback_url if message else None
-    return Parcel(mark.decode(), own or url.decode(), about, tuple(_notices(packed)), tries, message)
+    return Parcel(mark.decode(), url.decode(), about, tuple(_notices(packed)), tries, message, now_ms, until)
 
 
 def _message(message_id: bytes, raw: bytes) -> Message | None:
@@ -203,12 +239,16 @@ def _message(message_id: bytes, raw: bytes) -> Message | None:
 
 
 def _notices(packed: bytes) -> Iterable[Notice]:
+    """Yield the notices, up to one that can't be read."""
     unpacker = msgpack.Unpacker(raw=True, max_buffer_size=len(packed) + 1)
     unpacker.feed(packed)
-    for number, _since, values in zip(*[iter(unpacker)] * 3, strict=True):
-        about, *_ = values
-        read = event_of if len(about) == MESSAGE_ID else _inbound
-        yield Notice(number, read(number, values))
+    try:
+        for number, since, values in zip(*[iter(unpacker)] * 3, strict=True):
+            about, *_ = values
+            read = event_of if len(about) == MESSAGE_ID else _inbound
+            yield Notice(number, since, read(number, values))
+    except UNREADABLE:
+        return
 
 
 def _inbound(number: int, values: Any) -> InboundMessage:

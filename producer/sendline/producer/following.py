@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from sendline.contract.errors import EventsLost
+from sendline.contract.errors import EventsLost, InvalidMessage
 from sendline.contract.inbound import InboundMessage
 from sendline.contract.message import Event
 from sendline.ledger import inbound, verbs
@@ -53,6 +53,8 @@ class Stream(Generic[N]):
     oldest: Callable[[], Call[int | None]]
     after: Callable[[int, int], Call[list[N]]]
     """Of a number, and for how long to wait (ms)."""
+    what: str = "event"
+    """What stands in it, for people."""
 
 
 EVENTS: Final[Stream[Event]] = Stream(
@@ -62,6 +64,7 @@ INBOUND: Final[Stream[InboundMessage]] = Stream(
     inbound.newest_inbound,
     inbound.oldest_inbound,
     lambda seq, block_ms: inbound.inbound_after(seq, block_ms=block_ms),
+    "inbound message",
 )
 
 
@@ -72,13 +75,18 @@ def first_kept(stream: Stream[Any]) -> Plan[int]:
 
 
 def starting_point(stream: Stream[Any], after: int | None) -> Plan[int]:
-    """Return the number behind which to read: `after`, or the newest there is. Raises EventsLost."""
+    """Return the number behind which to read: `after`, or the newest there is.
+
+    Raises EventsLost, and InvalidMessage where `after` is no number that can be.
+    """
+    if after is not None and after < 0:
+        raise InvalidMessage("after", "is negative; give the number of the last one read, or 0 for all")
     newest: int = yield stream.newest()
     if after is None:
         return newest
     first = yield from _first_of(stream, newest)
     if not first - 1 <= after <= newest:
-        raise EventsLost(after, first)
+        raise EventsLost(after, first, stream.what)
     return after
 
 
@@ -135,10 +143,12 @@ class Following(Generic[N]):
             if block is None:
                 return None
             more: list[N] = yield self._stream.after(self._seq, block)
-            if more and more[0].seq != self._seq + 1:
-                raise EventsLost(self._seq, more[0].seq)
             self._read.extend(more)
-        one = self._read.popleft()
+        one = self._read[0]
+        if one.seq != self._seq + 1:
+            self._read.clear()
+            raise EventsLost(self._seq, one.seq, self._stream.what)
+        self._read.popleft()
         self._seq = one.seq
         return one
 

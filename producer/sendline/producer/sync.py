@@ -122,7 +122,7 @@ class Producer:
         `after` is the `seq` of the last event seen: reading goes on right behind it (0: from the first ever).
         None starts with what happens from this call on. Ends after `timeout` seconds without an event;
         None: never.
-        Raises EventsLost where the stream was trimmed past `after`.
+        Raises EventsLost where the stream was trimmed past `after`, InvalidMessage where that is negative.
         """
         return self._follow(self._core.events(after, timeout))
 
@@ -171,7 +171,7 @@ class Producer:
             answer(message)
             cursor.save(message.seq)
 
-        `after`, `timeout` and EventsLost as for events(); `seq` counts what came in.
+        `after`, `timeout` and what is raised are as for events(); `seq` counts what came in.
         """
         return self._follow(self._core.inbound(after, timeout))
 

@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from sendline.contract.endpoints import endpoint_url
 from sendline.settings import checks
 
 Name = Annotated[str, AfterValidator(checks.name)]
@@ -23,7 +24,7 @@ Sender = Annotated[str, AfterValidator(checks.sender)]
 FailureStatus = Annotated[int, Field(ge=400, le=599)]
 TimeZone = Annotated[str, AfterValidator(checks.time_zone)]
 Network = Annotated[str, AfterValidator(checks.network)]
-WebhookUrl = Annotated[str, AfterValidator(checks.webhook_url)]
+WebhookUrl = Annotated[str, AfterValidator(endpoint_url)]
 SharedSecret = Annotated[SecretStr, AfterValidator(checks.not_blank)]
 Login = Annotated[SecretStr, AfterValidator(checks.login)]
 HeaderName = Annotated[str, AfterValidator(checks.header_name)]

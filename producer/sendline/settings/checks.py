@@ -175,17 +175,6 @@ def webhook_secret(secret: SecretStr) -> SecretStr:
     return SecretStr(text)
 
 
-def webhook_url(text: str) -> str:
-    """Check the URL of an endpoint that is told of events. Where it leads is checked when it is called."""
-    problem = (
-        "must be https://host[/path] or http://..., of at most 1000 characters, without user or fragment"
-    )
-    url = _split(text, problem)
-    if url.scheme not in {"https", "http"} or not url.hostname or url.fragment or "@" in url.netloc:
-        raise ValueError(problem)
-    return text
-
-
 def not_blank(secret: SecretStr) -> SecretStr:
     """Check that a secret is one: what is signed with nothing, anybody can sign."""
     if not secret.get_secret_value().strip():

@@ -235,6 +235,15 @@ def test_accounts_shows_the_url_for_each_provider(run, read):
     assert main_["receipts_url"] in run("accounts", "--urls")[1]
 
 
+def test_accounts_says_why_there_is_no_url_where_only_the_workers_have_accounts(run, tmp_path, publish):
+    (tmp_path / "sendline.toml").write_text("")
+    publish("main")
+    code, out, err = run("accounts", "--urls")
+    assert (code, err) == (0, "")
+    assert "report deliveries" not in out
+    assert out.splitlines()[-1].startswith("no URLs: no account is configured here;")
+
+
 @pytest.mark.parametrize(
     ("change", "state"),
     [

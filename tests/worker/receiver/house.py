@@ -14,7 +14,6 @@ from pydantic import SecretStr
 
 from sendline.contract import ids
 from sendline.contract.draft import Draft
-from sendline.contract.keywords import Keywords
 from sendline.contract.lane import Lane
 from sendline.contract.status import Status
 from sendline.ledger import verbs, work
@@ -30,13 +29,14 @@ from sendline_worker.embedded import EmbeddedServer
 from sendline_worker.providers.base import Receipt, UnreadableReceipt
 from sendline_worker.receiver import create_app
 from sendline_worker.receiver.server import configuration
+from sendline_worker.reports import Reading
 from sendline_worker.serving import BoundedProtocol, Server, listening, running
 from sendline_worker.tokens import CallbackUrls
 
 LIMITS = Limits()
 BESIDE = (KEYS["rejected"].encode(), KEYS["decision"].encode())
 KEY = SecretStr("k" * 32)
-WORDS = Keywords()
+READING = Reading()
 NUMBER = "+13115552367"
 TEXT = "Your code is 4711"
 OPENTACT = {"provider": "opentact", "base_url": "http://127.0.0.1:1", "api_key": "sk-live-0123456789"}
@@ -209,7 +209,7 @@ def housed(
     request_seconds=5.0,
     ledger=AsyncLedger,
     redis_timeout=2.0,
-    keywords=WORDS,
+    reading=READING,
     demands=None,
 ):
     """A whole house for the time of a with block."""
@@ -227,7 +227,7 @@ def housed(
             lambda: ledger(server.url, timeout=redis_timeout),
             LIMITS,
             request_seconds=request_seconds,
-            keywords=keywords,
+            reading=reading,
             demands=demands,
         )
         config = configuration(app)

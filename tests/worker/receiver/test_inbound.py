@@ -16,7 +16,7 @@ from sendline.settings import Settings
 from sendline_worker.providers.base import Inbound, Receipt
 from sendline_worker.receiver.collector import Collector
 from sendline_worker.receiver.server import app_of
-from sendline_worker.reports import LONGEST_TEXT, arrivals, reports
+from sendline_worker.reports import LONGEST_TEXT, Reading, arrivals, reports
 from sendline_worker.tokens import Verified
 from worker.receiver.house import KEY, LIMITS, OPENTACT, housed, written
 
@@ -77,7 +77,7 @@ def test_who_only_says_stop_among_other_words_is_not_suppressed(house):
 
 
 def test_the_words_are_those_that_are_configured(tmp_path):
-    with housed(tmp_path, keywords=Keywords(stop=frozenset({"BASTA"}))) as house:
+    with housed(tmp_path, reading=Reading(Keywords(stop=frozenset({"BASTA"})))) as house:
         house.post(house.account_url(), written("stop", "1"))
         assert suppressed(house) == []
         house.post(house.account_url(), written("basta", "2"))
@@ -86,11 +86,60 @@ def test_the_words_are_those_that_are_configured(tmp_path):
 
 def test_the_receiver_takes_the_words_of_the_settings(redis_url, tmp_path):
     settings = Settings(
-        redis_url=redis_url, secret_key=[KEY], accounts={"main": OPENTACT}, stop_words=["basta"]
+        redis_url=redis_url,
+        secret_key=[KEY],
+        accounts={"main": OPENTACT},
+        stop_words=["basta"],
+        default_region="GB",
     )
-    [endpoint] = [route.app for route in app_of(settings).routes if "receipts" in route.path]
-    assert endpoint._keywords.read("Basta!") == Keyword.STOP
-    assert endpoint._keywords.read("stop") is None
+    reading = app_of(settings).receipts._reading
+    assert reading.keywords.read("Basta!") == Keyword.STOP
+    assert reading.keywords.read("stop") is None
+    assert reading.region == "GB"
+
+
+@pytest.mark.parametrize(
+    ("told", "sender"),
+    [
+        ("0013115552396", "+13115552396"),
+        ("3115552399", "+13115552399"),
+        ("13115552399", "+13115552399"),
+        ("(311) 555-2399", "+13115552399"),
+        ("447911123456", "+447911123456"),
+    ],
+)
+@pytest.mark.parametrize("to", [OURS, OURS[1:]])
+def test_stop_holds_for_who_wrote_it_however_the_number_is_told(house, told, sender, to):
+    assert house.post(house.account_url(), written("STOP", sender=told, to=to)).status_code == 200
+    assert suppressed(house) == [sender]
+    assert house.inbound()[0].to == OURS
+    assert "unheeded" not in house.app.state.counts
+    house.post(house.account_url(), written("START", "in-2", sender=told, to=to))
+    assert suppressed(house) == []
+
+
+def test_the_default_region_reads_what_was_written_to_a_short_code(tmp_path):
+    with housed(tmp_path, reading=Reading(region="US")) as house:
+        house.post(house.account_url(), written("STOP", sender="3115552399", to="72345"))
+        assert suppressed(house) == ["+13115552399"]
+
+
+@pytest.mark.parametrize("text", ["STOP", "start"])
+@pytest.mark.parametrize("sender", ["3115552399", "72345", "Somebody"])
+def test_a_keyword_of_who_knows_whom_is_warned_of_and_kept(house, caplog, text, sender):
+    house.post(house.account_url(), written(text, sender=sender, to="98765"))
+    assert suppressed(house) == []
+    assert [(each.sender, each.keyword) for each in house.inbound()] == [(sender, text.lower())]
+    assert house.app.state.counts["unheeded"] == 1
+    [warning] = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert warning == ("account main: 1 STOP or START unheeded: from a sender that can't be read as a number")
+
+
+def test_what_is_no_keyword_or_help_is_nothing_to_warn_of(house, caplog):
+    house.post(house.account_url(), written("Hello", "1", sender="72345"))
+    house.post(house.account_url(), written("HELP", "2", sender="72345"))
+    assert "unheeded" not in house.app.state.counts
+    assert [each for each in caplog.records if each.levelname == "WARNING"] == []
 
 
 def test_what_can_not_be_stored_is_asked_for_again(tmp_path):
@@ -150,7 +199,7 @@ def test_logs_hold_no_text_and_no_number(house, caplog):
 
 
 def told(*things):
-    return arrivals("main", Keywords(), things)
+    return arrivals("main", Reading(), things)
 
 
 def test_numbers_are_written_as_recipients_are():
@@ -158,7 +207,7 @@ def test_numbers_are_written_as_recipients_are():
     assert (arrival.sender, arrival.to) == (THEIRS, OURS)
 
 
-@pytest.mark.parametrize("sender", ["72345", "INFO", "13115550001", "", "x" * 64])
+@pytest.mark.parametrize("sender", ["72345", "INFO", "+12", "", "x" * 64])
 def test_what_is_no_whole_number_stays_as_it_was_told(sender):
     [arrival] = told(Inbound("p", sender, OURS, "Hi"))
     assert arrival.sender == sender

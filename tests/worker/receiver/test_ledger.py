@@ -11,7 +11,7 @@ from sendline.contract.errors import LedgerUnavailable
 from sendline.contract.status import Status
 from sendline.ledger.connection import AsyncLedger
 from sendline.ledger.work import Reported
-from sendline_worker.receiver.collector import Collector
+from sendline_worker.receiver.collector import CALLS, Collector
 from worker.receiver.house import LIMITS, data, housed
 
 
@@ -104,6 +104,42 @@ def test_whoever_gives_up_waiting_spoils_nothing_for_the_others(house):
 
     assert collecting(house, work) == (["applied"], ["unchanged"])
     assert house.status(message_id) == Status.DELIVERED
+
+
+def test_what_becomes_of_many_is_told_in_one_line_for_each_call_and_account(house, caplog):
+    caplog.set_level("INFO", "sendline.receiver")
+    house.sent("p1")
+    elsewhere = Reported("other", Status.DELIVERED, provider_id="p1")
+
+    async def work(collector, _ledger):
+        given = [report("p1"), report("p2"), report("p3"), elsewhere]
+        await asyncio.gather(*(collector.store([each]) for each in given))
+
+    collecting(house, work)
+    lines = [each.getMessage() for each in caplog.records if each.name == "sendline.receiver"]
+    assert lines == ["account main: receipts: 1 applied, 2 parked", "account other: receipts: 1 parked"]
+
+
+def test_who_waits_too_long_is_told_so_and_never_are_more_than_two_calls_under_way(house):
+    async def work(collector, ledger):
+        loop = asyncio.get_running_loop()
+        with contextlib.closing(redis.Redis.from_url(house.server.url)) as raw:
+            raw.execute_command("CLIENT", "PAUSE", 60_000, "WRITE")
+            begun = loop.time()
+            late = []
+            for number in range(5):
+                late.append(asyncio.ensure_future(collector.store([report(f"p{number}")], begun + 0.3)))
+                await asyncio.sleep(0.01)
+            answers = await asyncio.gather(*late, return_exceptions=True)
+            waited, calls = loop.time() - begun, len(ledger.sizes)
+            raw.execute_command("CLIENT", "UNPAUSE")
+        return answers, waited, calls, await collector.store([report("abc")])
+
+    answers, waited, calls, then = collecting(house, work)
+    assert {type(each) for each in answers} == {LedgerUnavailable}
+    assert 0.3 <= waited < 1.5
+    assert calls == CALLS
+    assert then == ["parked"]
 
 
 def test_a_failure_reaches_all_who_wait_and_the_next_call_is_tried_again(house):

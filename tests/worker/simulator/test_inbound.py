@@ -5,8 +5,9 @@ import json
 import httpx
 import pytest
 
-from sendline_worker.providers.base import Hook, Inbound
+from sendline_worker.providers.base import Hook
 from sendline_worker.providers.registry import adapter_class
+from sendline_worker.reports import Reading, arrivals
 from sendline_worker.simulator import SimulatorClient, SimulatorOptions, running
 from sendline_worker.simulator.options import Shape
 from worker.simulator.support import callback_server
@@ -49,7 +50,9 @@ def test_the_adapter_reads_what_the_simulator_tells(simulator, callbacks, shape)
     options = {"base_url": "https://api.example.com", "api_key": "k" * 20}
     adapter = adapter_class("opentact")(options, name="main")
     told = adapter.read_receipts(Hook({}, {}, json.dumps(body).encode()))
-    assert told == [Inbound(provider_id, THEIRS, OURS, "Stop 👋")]
+    [arrival] = arrivals("main", Reading(), told)
+    assert (arrival.provider_id, arrival.sender, arrival.to) == (provider_id, THEIRS, OURS)
+    assert arrival.text == "Stop 👋"
 
 
 def test_it_is_told_as_often_as_asked_for_and_is_the_same_each_time(simulator, callbacks):

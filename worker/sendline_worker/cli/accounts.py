@@ -79,8 +79,10 @@ def accounts(
     show(found)
     if urls:
         print_line("")
-        rows = [(state.name, addresses[state.name]) for state in found.states if state.name in addresses]
-        print_table(("account", "where its provider shall report deliveries"), rows)
+        if addresses:
+            print_table(("account", "where its provider shall report deliveries"), addresses.items())
+        else:
+            print_line("no URLs: no account is configured here; they need one, public_url and secret_key")
 
 
 @app.command()

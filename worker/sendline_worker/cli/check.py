@@ -8,6 +8,7 @@ from sendline_worker.accounts import load_accounts
 from sendline_worker.checks.limits import check_alerts, check_limits, check_states
 from sendline_worker.checks.parts import Check, check_accounts, check_providers, check_workers
 from sendline_worker.checks.server import check_redis
+from sendline_worker.checks.webhooks import check_endpoints, check_signing
 from sendline_worker.cli import opening
 from sendline_worker.cli.apps import Config, Json, make_app
 from sendline_worker.cli.printing import print_json, print_line
@@ -62,6 +63,7 @@ def _checks(config: str | None) -> "Iterator[Check]":
     else:
         yield from check_accounts(settings, accounts, () if accounts else _published(settings))
         yield from check_limits(settings, accounts)
+        yield from check_signing(settings, accounts)
     yield from check_alerts(settings)
     yield from _ledger_checks(settings, accounts)
     yield from check_providers(accounts)
@@ -84,6 +86,7 @@ def _ledger_checks(settings: "Settings", accounts: "Mapping[str, Account]") -> "
                     return
             yield from check_workers(settings, accounts, ledger)
             yield from check_states(ledger, accounts)
+            yield from check_endpoints(settings, ledger)
     except (ConfigurationError, LedgerError) as error:
         yield Check("FAIL", "redis", str(error))
 

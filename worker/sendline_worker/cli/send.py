@@ -59,7 +59,7 @@ def send(
         ),
     ] = None,
     callback_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Kept with the message for your app.")
+        str | None, typer.Option(metavar="URL", help="Your app's endpoint: called with each of its events.")
     ] = None,
     metadata: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Kept with the message; repeat for more.")

@@ -9,12 +9,13 @@ import typer
 from sendline.contract.errors import LedgerUnavailable
 from sendline.ledger import notices
 from sendline.ledger.limits import Limits
+from sendline_worker.answers.endpoints import label, public, read_endpoints
 from sendline_worker.answers.spelling import counted
 from sendline_worker.cli import opening, webhooks_table
 from sendline_worker.cli.apps import Config, Json, make_app
 from sendline_worker.cli.failures import Failure
 from sendline_worker.cli.printing import confirm, print_json, print_line
-from sendline_worker.cli.webhooks_table import ILL, STATES, label, named, plain, public, state, why
+from sendline_worker.cli.webhooks_table import ILL, STATES, named, plain, state, why
 
 if TYPE_CHECKING:
     from sendline.ledger.connection import Ledger
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 
 app = make_app()
 
-AT_ONCE: Final = 500
-"""Endpoints that one call reads."""
+SHOWN: Final = 100
+"""Endpoints that are listed, unless asked otherwise."""
+LEAST: Final = 4
+"""Characters that name an endpoint: fewer may fit one by chance."""
 NAMED: Final = 5
 """Endpoints that one error names."""
 SEE: Final = "see `sendline webhooks list`"
@@ -32,11 +35,11 @@ _MARK: Final = re.compile(r"[0-9a-f]{4,16}")
 
 Mark = Annotated[
     str,
-    typer.Argument(metavar="MARK", help="The endpoint: its mark, the beginning of that, or its whole URL."),
+    typer.Argument(metavar="MARK", help="The endpoint: its mark, its URL, or a part of one."),
 ]
 Marks = Annotated[
     list[str] | None,
-    typer.Argument(metavar="MARK", help="The endpoints: marks, beginnings of marks, or whole URLs."),
+    typer.Argument(metavar="MARK", help="The endpoints: marks, URLs, or parts of them."),
 ]
 
 
@@ -45,6 +48,7 @@ def webhooks() -> None:
     """Show the endpoints that are told of events, and act on those that fail.
 
     An endpoint is a callback_url of messages or of an account, without its query; a mark stands for it.
+    At least 4 characters of its beginning will do, or of a part of the URL that no other endpoint has.
 
     \b
     Examples:
@@ -57,6 +61,7 @@ def webhooks() -> None:
 def show(
     *,
     failing: Annotated[bool, typer.Option("--failing", help="Only those that fail, or are stopped.")] = False,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Show so many at most.")] = SHOWN,
     config: Config = None,
     json: Json = False,
 ) -> None:
@@ -73,13 +78,16 @@ def show(
     """  # noqa: D301 - the parser's mark for what it must not wrap
     settings = opening.load(config)
     with opening.ledger(settings) as ledger:
-        found = _read(ledger, Limits.of(settings))
-    shown = [each for each in found if not failing or state(each) in ILL]
-    shown.sort(key=lambda each: (min(STATES.index(state(each)), len(ILL)), each.url))
+        found = read_endpoints(ledger, Limits.of(settings))
+    fit = [each for each in found if not failing or state(each) in ILL]
+    fit.sort(key=lambda each: (min(STATES.index(state(each)), len(ILL)), each.url))
+    shown = fit[:limit]
     if json:
-        print_json({"number": len(shown), "endpoints": [plain(each) for each in shown]})
+        print_json({"number": len(fit), "endpoints": [plain(each) for each in shown]})
     elif shown:
         webhooks_table.show(shown)
+        if fit[limit:]:
+            print_line(f"and {len(fit) - limit} more; --limit {len(fit)} shows all")
     elif found:
         print_line("ok", "no endpoint fails or is stopped")
     else:
@@ -116,7 +124,7 @@ def resume(
             named_ones = [_meant(ledger, limits, word) for word in marks]
             meant = list({each.mark: each for each in named_ones}.values())
         else:
-            meant = [each for each in _read(ledger, limits) if state(each) in ILL]
+            meant = [each for each in read_endpoints(ledger, limits) if state(each) in ILL]
         resumed = [(each, _resume(ledger, limits, each)) for each in meant]
     if json:
         print_json({"resumed": [named(each) | {"waiting": waiting} for each, waiting in resumed]})
@@ -195,33 +203,28 @@ def drop(
         meant = _meant(ledger, limits, mark)
         if not yes:
             untold = f"{counted(meant.waiting, 'message')} that it waits to be told of"
-            lost = counted(meant.lost, "lost notice")
-            confirm(f"{label(meant)} will be forgotten, with {untold} and {lost}", json=json)
+            all_of_it = f"{untold} and {counted(meant.lost, 'lost notice')}"
+            confirm(f"{label(meant)} will be forgotten, with {all_of_it}", json=json)
         number = ledger.run(notices.drop(limits, meant.mark))
     if number < 0:  # the answer to this very call was lost, or somebody else was quicker: it is gone
         number = meant.waiting + meant.lost
     if json:
         print_json(named(meant) | {"dropped": number})
     else:
-        print_line("ok", f"{label(meant)} is forgotten; it was not told of {counted(number, 'message')}")
-
-
-def _read(ledger: "Ledger", limits: Limits, beginning: str = "") -> "list[Endpoint]":
-    """Return the endpoints whose mark begins so."""
-    marks = [mark for mark in ledger.run(notices.marks()) if mark.startswith(beginning)]
-    parts = [marks[start : start + AT_ONCE] for start in range(0, len(marks), AT_ONCE)]
-    return [each for part in parts for each in ledger.run(notices.endpoints(limits, part))]
+        lost = min(meant.lost, number)
+        untold = f"{counted(number - lost, 'message')} and {counted(lost, 'lost event')}"
+        print_line("ok", f"{label(meant)} is forgotten; it was not told of {untold}")
 
 
 def _meant(ledger: "Ledger", limits: Limits, word: str) -> "Endpoint":
-    """Return the one endpoint that a mark, the beginning of one, or a URL means. Raises Failure."""
-    if "://" in word:
-        word = public(word)
-        found = [each for each in _read(ledger, limits) if public(each.url) == word]
-    elif _MARK.fullmatch(word.lower()):
-        found = _read(ledger, limits, word.lower())
-    else:
-        raise Failure("mark", f"{word!r} is no mark, 4 to 16 of its hex digits, and no URL; {SEE}")
+    """Return the one endpoint that a mark, a URL or a part of one means. Raises Failure."""
+    word, mark = public(word), word.lower()
+    if len(word) < LEAST:
+        raise Failure("mark", f"{word!r} is too short; give {LEAST} or more characters of a mark or a URL")
+    found = read_endpoints(ledger, limits, mark) if _MARK.fullmatch(mark) else []
+    if not found:
+        urls = [(each, public(each.url)) for each in read_endpoints(ledger, limits)]
+        found = [each for each, url in urls if (word == url if "://" in word else word in url)]
     if not found:
         raise Failure("mark", f"no endpoint is known as {word!r}; {SEE}")
     if len(found) > 1:

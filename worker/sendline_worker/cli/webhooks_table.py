@@ -1,11 +1,9 @@
 """How endpoints are shown: a table for people, plain types for programs; no query or login of a URL."""
 
-import re
-import string
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 from sendline.contract.message import stamp
+from sendline_worker.answers.endpoints import public
 from sendline_worker.cli.printing import print_line, print_table
 
 if TYPE_CHECKING:
@@ -18,18 +16,6 @@ SPARE: Final = ("told last", "told", "under way")
 """Columns that a narrow terminal does without, the first of them first."""
 STATES: Final = ("stopped", "fails", "waits", "idle")
 ILL: Final = STATES[:2]
-
-
-def public(url: str) -> str:
-    """Return a URL as it may be shown: no login, no query, and nothing that a terminal would obey."""
-    scheme, slashes, rest = re.split(r"[?#]", url, maxsplit=1)[0].partition("://")
-    authority, slash, path = rest.partition("/")
-    return quote(scheme + slashes + authority.rpartition("@")[2] + slash + path, safe=string.punctuation)
-
-
-def label(endpoint: "Endpoint") -> str:
-    """Return what a line calls the endpoint: its mark and its URL."""
-    return f"endpoint {endpoint.mark} ({public(endpoint.url)})"
 
 
 def named(endpoint: "Endpoint") -> dict[str, Any]:

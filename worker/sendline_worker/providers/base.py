@@ -72,9 +72,9 @@ class Inbound:
     provider_id: str | None
     """The provider's id of it, the same however often it is told; None where there is none."""
     sender: str = field(repr=False)
-    """Who wrote: with + where the provider's page says that it is a whole number, else as it was told."""
+    """Who wrote, as it was told: with + or without."""
     to: str = field(repr=False)
-    """The number that was written to, in the same way."""
+    """The number that was written to, as it was told."""
     text: str = field(repr=False)
 
 

@@ -11,16 +11,17 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from sendline.contract.errors import LedgerError
-from sendline.contract.keywords import Keywords
 from sendline.ledger.durability import ping
 from sendline_worker.receiver.collector import Collector
 from sendline_worker.receiver.receipts import REQUEST_SECONDS, Receipts
+from sendline_worker.reports import Reading
 from sendline_worker.tokens import PATH
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
 
     from sendline.ledger.connection import AsyncLedger
     from sendline.ledger.limits import Limits
@@ -30,7 +31,22 @@ if TYPE_CHECKING:
 
 HEALTH_SECONDS: Final = 3.0
 """How long the ledger may take to answer a PING."""
-_KEYWORDS: Final = Keywords()
+_READING: Final = Reading()
+_ROOT, _RECEIPTS = PATH.split("/")
+
+
+class Receiver(Starlette):
+    """Starlette, but receipts go straight to their endpoint: its routing costs as much as a bare handler."""
+
+    receipts: Receipts
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """Serve `/receipts/{account}/{token}`, and leave the rest to Starlette."""
+        if scope["type"] == "http":
+            match scope["path"].split("/"):
+                case [root, receipts, account, token] if (root, receipts) == (_ROOT, _RECEIPTS):
+                    return await self.receipts.serve(account, token, scope, receive, send)
+        return await super().__call__(scope, receive, send)
 
 
 def create_app(
@@ -40,38 +56,35 @@ def create_app(
     limits: "Limits",
     *,
     demands: "Mapping[str, Sequence[Authenticator]] | None" = None,
-    keywords: Keywords = _KEYWORDS,
+    reading: Reading = _READING,
     request_seconds: float = REQUEST_SECONDS,
-) -> Starlette:
+) -> Receiver:
     """Return the application: `POST` or `GET /receipts/{account}/{token}`, `GET /health`, else 404.
 
     `ledger_factory` is called in the event loop that serves it. `demands` says what accounts demand of who
-    reports, by their names, besides the token in the path. `keywords` are what people answer with. A
+    reports, by their names, besides the token in the path. `reading` is how what they write is read. A
     request is answered within `request_seconds`. Its `state.counts` is a Counter of what became of receipts,
     of messages that came in, and of requests.
     """
     counts: Counter[str] = Counter()
-    endpoint = Receipts(
-        accounts, urls, demands=demands or {}, keywords=keywords, counts=counts, seconds=request_seconds
-    )
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> "AsyncIterator[dict[str, object]]":
         ledger = ledger_factory()
-        collector = Collector(ledger, limits)
+        collector = Collector(ledger, limits, counts)
         try:
             yield {"ledger": ledger, "collector": collector}
         finally:
             await collector.aclose()
             await ledger.aclose()
 
-    app = Starlette(
-        routes=[
-            Route(f"{PATH}/{{account}}/{{token}}", endpoint),
-            Route("/health", _health),
-        ],
+    app = Receiver(
+        routes=[Route("/health", _health)],
         exception_handlers={HTTPException: _not_found},
         lifespan=lifespan,
+    )
+    app.receipts = Receipts(
+        accounts, urls, demands=demands or {}, reading=reading, counts=counts, seconds=request_seconds
     )
     app.router.redirect_slashes = False  # a redirect would repeat the token
     app.state.counts = counts

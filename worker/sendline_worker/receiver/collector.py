@@ -1,17 +1,20 @@
-"""Gathers what arrives while a call to the ledger is under way, and stores it with the next one."""
+"""Gathers what arrives while calls to the ledger are under way, and stores it with the next one."""
 
 import asyncio
-from collections import deque
+import logging
+import math
+from collections import Counter, deque
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
+from sendline.contract.errors import LedgerUnavailable
 from sendline.ledger.inbound import inbound
 from sendline.ledger.rejected import reject
 from sendline.ledger.work import receive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from sendline.ledger.call import Call
     from sendline.ledger.connection import AsyncLedger
@@ -24,103 +27,163 @@ MOST: Final = 512
 """Reports in one call: a few milliseconds of the server's time."""
 MOST_REJECTED: Final = 64
 """Rejected requests in one call: a megabyte."""
+CALLS: Final = 2
+"""Calls of one kind that are under way at a time: one is made while the other waits for the disk."""
+LOOK_SECONDS: Final = 0.1
+"""How often is looked for who has waited too long: a timer for each request would cost more than its wait."""
 
-T = TypeVar("T")
+
+class _OfAccount(Protocol):
+    @property
+    def account(self) -> str: ...
+
+
+T = TypeVar("T", bound=_OfAccount)
 R = TypeVar("R")
+
+log = logging.getLogger("sendline.receiver")
 
 
 class Collector:
     """Stores what requests tell, many requests' in one call, each kind in calls of its own.
 
-    At most one call of each kind is under way. For one event loop. To store again what was stored before,
-    wholly or in part, does no harm.
+    For one event loop. To store again what was stored before, wholly or in part, does no harm, and in which
+    order receipts are stored does not matter. What became of them is counted in `counts`, and logged in one
+    line for each call and account. Whoever waits beyond `until`, by the loop's clock, gets LedgerUnavailable
+    within 0.1 s; what he gave may be stored all the same.
     """
 
-    def __init__(self, ledger: "AsyncLedger", limits: "Limits") -> None:
-        self._reports: _Gatherer[Reported, Received] = _Gatherer(ledger, partial(receive, limits), MOST)
-        self._arrivals: _Gatherer[Arrival, Arrived] = _Gatherer(ledger, partial(inbound, limits), MOST)
-        self._rejected: _Gatherer[Rejected, int] = _Gatherer(ledger, partial(reject, limits), MOST_REJECTED)
+    def __init__(self, ledger: "AsyncLedger", limits: "Limits", counts: "Counter[str] | None" = None) -> None:
+        counts = Counter() if counts is None else counts
+        self._reports: _Gatherer[Reported, Received] = _Gatherer(
+            ledger, partial(receive, limits), MOST, partial(_tell, counts, "receipts", "")
+        )
+        self._arrivals: _Gatherer[Arrival, Arrived] = _Gatherer(
+            ledger, partial(inbound, limits), MOST, partial(_tell, counts, "inbound messages", "inbound_")
+        )
+        self._rejected: _Gatherer[Rejected, int] = _Gatherer(
+            ledger, partial(reject, limits), MOST_REJECTED, lambda _requests, _ones: None
+        )
 
-    async def store(self, reports: "Sequence[Reported]") -> "list[Received]":
+    def store(self, reports: "Sequence[Reported]", until: float = math.inf) -> "Awaitable[list[Received]]":
         """Return what became of each report once all are in the ledger; raises LedgerError."""
-        return await self._reports.store(reports)
+        return self._reports.store(reports, until)
 
-    async def take_in(self, arrivals: "Sequence[Arrival]") -> "list[Arrived]":
+    def take_in(self, arrivals: "Sequence[Arrival]", until: float = math.inf) -> "Awaitable[list[Arrived]]":
         """Return what became of each message that came in; raises LedgerError."""
-        return await self._arrivals.store(arrivals)
+        return self._arrivals.store(arrivals, until)
 
-    async def keep(self, request: "Rejected") -> None:
+    async def keep(self, request: "Rejected", until: float = math.inf) -> None:
         """Keep a request that could not be read; raises LedgerError."""
-        await self._rejected.store([request])
+        await self._rejected.store([request], until)
 
     async def aclose(self) -> None:
         """Wait until everything that was put in is stored, or has failed."""
         await asyncio.gather(self._reports.aclose(), self._arrivals.aclose(), self._rejected.aclose())
 
 
-@dataclass(frozen=True, slots=True)
+def _tell(
+    counts: Counter[str], what: str, prefix: str, things: "Sequence[_OfAccount]", words: "Sequence[str]"
+) -> None:
+    """Count and log what became of `things`."""
+    accounts: dict[str, Counter[str]] = {}
+    for (account, word), number in Counter(
+        zip((each.account for each in things), words, strict=True)
+    ).items():
+        accounts.setdefault(account, Counter())[word] = number
+    for account, found in accounts.items():
+        summary = ", ".join(f"{number} {word}" for word, number in sorted(found.items()))
+        log.info("account %s: %s: %s", account, what, summary)
+        counts.update({f"{prefix}{word}": number for word, number in found.items()})
+
+
+@dataclass(slots=True)
 class _Piece(Generic[T, R]):
-    """What goes into one call together, and where its answer goes."""
+    """What goes into one call together, where its answer goes, and until when somebody waits for it."""
 
     things: "Sequence[T]"
     answer: "asyncio.Future[list[R]]"
+    until: float
+
+    def fail(self, error: Exception) -> None:
+        """Tell whoever waits still."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
 
 
 class _Gatherer(Generic[T, R]):
-    """Stores things of one kind, in the order of their arrival."""
+    """Stores things of one kind; calls begin in the order of their arrival."""
 
     def __init__(
-        self, ledger: "AsyncLedger", call: "Callable[[Sequence[T]], Call[list[R]]]", most: int
+        self,
+        ledger: "AsyncLedger",
+        call: "Callable[[Sequence[T]], Call[list[R]]]",
+        most: int,
+        tell: "Callable[[Sequence[T], Sequence[R]], None]",
     ) -> None:
         self._ledger = ledger
         self._call_of = call
         self._most = most
+        self._tell = tell
         self._waiting: deque[_Piece[T, R]] = deque()
-        self._task: asyncio.Task[None] | None = None
+        self._called: dict[asyncio.Task[None], list[_Piece[T, R]]] = {}
+        """What calls to the ledger, and the pieces of its call that is under way."""
+        self._look: asyncio.TimerHandle | None = None
 
-    async def store(self, things: "Sequence[T]") -> list[R]:
+    def store(self, things: "Sequence[T]", until: float) -> "Awaitable[list[R]]":
         """Return the ledger's word for each."""
+        if 0 < len(things) <= self._most:
+            return self._put(things, until)
+        return self._put_parts(things, until)
+
+    async def _put_parts(self, things: "Sequence[T]", until: float) -> list[R]:
         starts = range(0, len(things), self._most)
-        answers = [self._put(things[start : start + self._most]) for start in starts]
+        answers = [self._put(things[start : start + self._most], until) for start in starts]
         return [word for answer in await asyncio.gather(*answers) for word in answer]
 
     async def aclose(self) -> None:
         """Wait for what was put in."""
-        if self._task is not None:
-            await self._task
+        while self._called:
+            await asyncio.wait(self._called)
+        if self._look is not None:
+            self._look.cancel()
 
-    def _put(self, things: "Sequence[T]") -> "asyncio.Future[list[R]]":
+    def _put(self, things: "Sequence[T]", until: float) -> "asyncio.Future[list[R]]":
         loop = asyncio.get_running_loop()
-        piece = _Piece(things, loop.create_future())
+        piece = _Piece(things, loop.create_future(), until)
         self._waiting.append(piece)
-        if self._task is None:
-            self._task = loop.create_task(self._work())
+        if len(self._called) < CALLS:
+            self._called[loop.create_task(self._work())] = []
+        if self._look is None:
+            self._look = loop.call_later(LOOK_SECONDS, self._give_up)
         return piece.answer
 
     async def _work(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - for the type checkers
         try:
             while self._waiting:
-                await self._call(self._take())
+                self._called[task] = pieces = list(self._take())
+                await self._call(pieces)
         finally:
-            self._task = None
+            del self._called[task]  # at once: whoever puts something in meanwhile must begin a new one
 
-    def _take(self) -> list[_Piece[T, R]]:
+    def _take(self) -> "Iterator[_Piece[T, R]]":
         """Take, in the order of their arrival, the pieces that fit into one call."""
-        taken: list[_Piece[T, R]] = []
         room = self._most
         while self._waiting and len(self._waiting[0].things) <= room:
-            taken.append(self._waiting.popleft())
-            room -= len(taken[-1].things)
-        return taken
+            piece = self._waiting.popleft()
+            room -= len(piece.things)
+            yield piece
 
     async def _call(self, pieces: list[_Piece[T, R]]) -> None:
         things = [thing for piece in pieces for thing in piece.things]
         try:
             words = await self._ledger.run(self._call_of(things))
+            self._tell(things, words)
         except Exception as error:  # noqa: BLE001 - whoever waits gets it
             for piece in pieces:
-                if not piece.answer.done():
-                    piece.answer.set_exception(error)
+                piece.fail(error)
             return
         start = 0
         for piece in pieces:
@@ -128,3 +191,14 @@ class _Gatherer(Generic[T, R]):
             if not piece.answer.done():  # its request may have run out of time
                 piece.answer.set_result(words[start:end])
             start = end
+
+    def _give_up(self) -> None:
+        """Answer those who have waited too long, and come again while anybody waits."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        under_way = [piece for pieces in self._called.values() for piece in pieces]
+        for piece in (*under_way, *self._waiting):
+            if piece.until <= now:
+                piece.fail(LedgerUnavailable("the ledger is too slow"))
+        self._waiting = deque(piece for piece in self._waiting if not piece.answer.done())
+        self._look = loop.call_later(LOOK_SECONDS, self._give_up) if self._called else None

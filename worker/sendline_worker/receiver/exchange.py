@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import functools
 import json
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 
 if TYPE_CHECKING:
@@ -23,10 +24,30 @@ class BodyTooLarge(Exception):
     """The body has more bytes than we take."""
 
 
+class Lazy(Mapping[str, str]):
+    """A mapping that is made when something in it is looked for: most adapters go by the body alone."""
+
+    def __init__(self, make: Callable[[], dict[str, str]]) -> None:
+        self._make = make
+
+    @functools.cached_property
+    def _made(self) -> dict[str, str]:
+        return self._make()
+
+    def __getitem__(self, name: str) -> str:
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made)
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+
 async def read_body(scope: "Scope", receive: "Receive") -> bytes:
     """Return the body; raises BodyTooLarge, and ClientDisconnect where its sender went away."""
-    length = Headers(scope=scope).get("content-length", "")
-    if length.isdecimal() and int(length) > BODY_MOST:
+    length = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+    if length.isdigit() and int(length) > BODY_MOST:
         raise BodyTooLarge
     body = bytearray()
     more = True
@@ -45,15 +66,21 @@ async def answer(
     send: "Send", status: int, word: str, *, headers: "dict[bytes, bytes] | None" = None, more: bool = False
 ) -> None:
     """Send an answer that holds `word`. `more`: it is left open, for `refuse`."""
+    body, own = _encoded(status, word)
+    fields = list({**own, **headers}.items()) if headers else own.items()
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+@functools.cache
+def _encoded(status: int, word: str) -> tuple[bytes, "Mapping[bytes, bytes]"]:
+    """Return the body and the headers of an answer; there are few, and they are not to be changed."""
     body = json.dumps({"status" if status == OK else "error": word}, separators=(",", ":")).encode()
-    own = {
+    return body, {
         b"content-type": b"application/json",
         b"content-length": str(len(body)).encode(),
         b"cache-control": b"no-store",
     }
-    fields = list({**own, **(headers or {})}.items())
-    await send({"type": "http.response.start", "status": status, "headers": fields})
-    await send({"type": "http.response.body", "body": body, "more_body": more})
 
 
 async def refuse(receive: "Receive", send: "Send", status: int, word: str) -> None:

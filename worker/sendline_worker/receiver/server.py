@@ -12,6 +12,7 @@ from sendline.settings import ledger_url
 from sendline_worker.accounts import load_accounts
 from sendline_worker.receiver.app import create_app
 from sendline_worker.receiver.authentication import authenticators_of
+from sendline_worker.reports import Reading
 from sendline_worker.serving import BACKLOG, BoundedProtocol, Server, listening
 from sendline_worker.tokens import CallbackUrls
 
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
 
     from sendline.settings import Settings
     from sendline_worker.accounts import Account
+    from sendline_worker.receiver.app import Receiver
     from sendline_worker.receiver.authentication import Authenticator
 
 CONNECTIONS: Final = 1000
@@ -59,12 +61,12 @@ def serve_on(
         return _serve(app_of(settings), listener, on_ready)
 
 
-def _serve(app: "Starlette", listener: "socket.socket", on_ready: "Callable[[int], None]") -> int:
+def _serve(app: "ASGIApp", listener: "socket.socket", on_ready: "Callable[[int], None]") -> int:
     Server(configuration(app), on_ready).run(sockets=[listener])
     return 0
 
 
-def app_of(settings: "Settings") -> "Starlette":
+def app_of(settings: "Settings") -> "Receiver":
     """Return the receiver that `settings` describe; raises ConfigurationError."""
     if not settings.secret_key:
         raise ConfigurationError(
@@ -78,10 +80,13 @@ def app_of(settings: "Settings") -> "Starlette":
         lambda: AsyncLedger(url, timeout=settings.redis_timeout),
         Limits.of(settings),
         demands={name: _demands_of(account, settings) for name, account in accounts.items()},
-        keywords=Keywords(
-            frozenset(settings.stop_words), frozenset(settings.start_words), frozenset(settings.help_words)
-        ),
+        reading=_reading_of(settings),
     )
+
+
+def _reading_of(settings: "Settings") -> Reading:
+    words = (settings.stop_words, settings.start_words, settings.help_words)
+    return Reading(Keywords(*map(frozenset, words)), settings.default_region)
 
 
 def _demands_of(account: "Account", settings: "Settings") -> "tuple[Authenticator, ...]":
@@ -93,7 +98,7 @@ def _demands_of(account: "Account", settings: "Settings") -> "tuple[Authenticato
         raise ConfigurationError(f"accounts.{account.name}.{error}") from None
 
 
-def configuration(app: "Starlette") -> uvicorn.Config:
+def configuration(app: "ASGIApp") -> uvicorn.Config:
     """Return how uvicorn shall serve `app`."""
     return uvicorn.Config(
         app,

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -15,7 +16,7 @@ from sendline.settings import bounds, ledger_url
 from sendline_worker.dispatch.bell import Bell
 from sendline_worker.dispatch.tasks import end
 from sendline_worker.webhooks.addresses import Allowed
-from sendline_worker.webhooks.carrying import CARRIED_FOR, carry
+from sendline_worker.webhooks.carrying import CARRIED_FOR, Carriage
 from sendline_worker.webhooks.sending import TOTAL, Sender
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ log = logging.getLogger("sendline.webhooks")
 
 MOST: Final = 256
 """Parcels under way from one worker: room for many endpoints that hang."""
+HOST_MOST: Final = 32
+"""Calls under way from one worker to one host: it may have many endpoints, and all of them may hang."""
 LOOK_UPS: Final = 64
 """Hosts' names looked up at the same time: some name servers hang, too."""
 MOST_EACH: Final = 8
@@ -92,7 +95,10 @@ class _Round:
     def __init__(self, times: Teller, ledger: AsyncLedger, sender: Sender, settings: "Settings") -> None:
         self._times = times
         self._ledger = ledger
-        self._sender = sender
+        urls = {name: a.callback_url for name, a in settings.accounts.items() if a.callback_url}
+        self._is_stopping = False
+        self._carriage = Carriage(sender, urls, lambda: self._is_stopping, times.carried_for)
+        self._under_way: Counter[str] = Counter()
         self._limits = Limits.of(settings)
         self._kept_for = settings.webhook_for
         self._look = asyncio.Event()
@@ -100,15 +106,12 @@ class _Round:
         self._ended: list[Outcome] = []
         self._failing: dict[str, str] = {}
         self._away = False
-        self._stopping = asyncio.Event()
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Tell until `stopping` is set."""
-        self._stopping = stopping
         bell = Bell(self._ledger, self._look.set, notices.bell)
         bell.go_on()
-        told_to_stop = asyncio.create_task(stopping.wait())
-        told_to_stop.add_done_callback(lambda _: self._look.set())
+        told_to_stop = asyncio.create_task(self._await_stop(stopping))
         try:
             while not stopping.is_set():
                 self._look.clear()
@@ -123,6 +126,11 @@ class _Round:
             await end(told_to_stop)
             await self._finish()
 
+    async def _await_stop(self, stopping: asyncio.Event) -> None:
+        await stopping.wait()
+        self._is_stopping = True
+        self._look.set()
+
     async def _once(self) -> float:
         """Settle what ended, take what may be told; return in how many seconds to look again."""
         try:
@@ -130,7 +138,14 @@ class _Round:
             room = MOST - len(self._carrying)
             if room <= 0:
                 return LOOK_EVERY
-            call = notices.take_notices(self._limits, most=room, lease=self._times.lease, most_each=MOST_EACH)
+            call = notices.take_notices(
+                self._limits,
+                most=room,
+                lease=self._times.lease,
+                most_each=MOST_EACH,
+                host_most=HOST_MOST,
+                under_way=self._under_way,
+            )
             taken = await self._ledger.run(call)
         except LedgerError as error:
             if not self._away:
@@ -150,18 +165,18 @@ class _Round:
         return min(max((taken.next_ms - taken.now_ms) / 1000, 0), LOOK_EVERY)
 
     async def _carry(self, taken: "Taken", parcel: "Parcel") -> None:
+        host = notices.host_of(parcel.url)
+        self._under_way[host] += 1
         try:
-            outcome = await carry(
-                self._sender,
-                taken.born,
-                parcel,
-                carried_for=self._times.carried_for,
-                is_stopping=self._stopping.is_set,
-            )
+            outcome = await self._carriage.carry(taken.born, parcel)
         except Exception as error:  # noqa: BLE001 - what can't be written must not be claimed for ever
             outcome = Outcome(
                 parcel, 0, "failed", UNWRITTEN, f"the webhook could not be written: {type(error).__name__}"
             )
+        finally:
+            self._under_way[host] -= 1
+            if not self._under_way[host]:
+                del self._under_way[host]
         self._ended.append(outcome)
         self._look.set()
 

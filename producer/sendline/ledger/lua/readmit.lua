@@ -5,17 +5,22 @@
 
 go_on_when_full()
 
+local HURRIED = 10000 -- messages; others wait for their own instants, an hour at most
 local mark = ARGV[2]
 local key = K.endpoint .. mark
 if redis.call('EXISTS', key) == 0 then
   return close(-1)
 end
 redis.call('HDEL', key, 'stopped', 'failures', 'failing_since', 'rests_until')
-local due = redis.call('ZRANGE', K.notices_due .. mark, 0, -1)
-for _, about in ipairs(due) do
-  redis.call('ZADD', K.notices_due .. mark, 'LT', NOW, about)
+for _, key in ipairs({'endpoint', 'notices', 'notices_due', 'notice_tries', 'notices_out'}) do
+  redis.call('PERSIST', K[key] .. mark)
 end
-redis.call('DEL', K.notice_tries .. mark)
+local later = '(' .. string.format('%.0f', NOW)
+for _, about in ipairs(redis.call('ZRANGEBYSCORE', K.notices_due .. mark, later, '+inf', 'LIMIT', 0, HURRIED)) do
+  redis.call('ZADD', K.notices_due .. mark, NOW, about)
+end
+redis.call('DEL', K.notice_tries .. mark) -- so their time begins with the next failure
+redis.call('ZADD', K.endpoints, NOW, mark)
 look_at_endpoint(mark, NOW)
 ring_for_notices()
 return close(redis.call('HLEN', K.notices .. mark))

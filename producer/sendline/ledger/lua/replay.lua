@@ -23,12 +23,13 @@ for _, lost in ipairs(packed) do
   local offset, about = cmsgpack.unpack_one(lost, 0)
   local found = notices_in(redis.call('HGET', K.notices .. mark, about) or '')
   for _, notice in ipairs(notices_in(lost:sub(offset + 1))) do
-    notice.packed = cmsgpack.pack(notice.number, NOW) .. notice.event
-    found[#found + 1] = notice
+    found[#found + 1] = since(notice, NOW)
   end
   table.sort(found, by_number)
   redis.call('HSET', K.notices .. mark, about, joined(found))
-  redis.call('ZADD', K.notices_due .. mark, 'LT', NOW, about)
+  if not redis.call('ZSCORE', K.notices_out .. mark, about) then
+    redis.call('ZADD', K.notices_due .. mark, 'LT', NOW, about)
+  end
 end
 redis.call('SET', K.decision .. ARGV[4], #packed, 'PX', CALLS_KEPT)
 look_at_endpoint(mark, NOW)

@@ -55,6 +55,9 @@ if ticked_at > NOW + 1000 then
       end
     end
   end
+  for _, mark in ipairs(redis.call('ZRANGE', K.endpoints, 0, -1)) do
+    redis.call('ZADD', K.endpoints, NOW, mark)
+  end
 end
 if ticked_at > 0 and NOW - ticked_at > GAP then
   local gaps = redis.call('HGET', K.meta, 'gaps')

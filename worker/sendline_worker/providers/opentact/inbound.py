@@ -4,14 +4,10 @@ An SMS that we sent must never be taken for one: it could put its sender on the 
 speaks for both is unreadable, and kept for people to look at.
 """
 
-import re
-from typing import Any, Final
+from typing import Any
 
 from sendline_worker.providers.base import Inbound, UnreadableReceipt
 from sendline_worker.providers.opentact.receipts import provider_id_of, table
-
-_DIGITS: Final = re.compile(r"[1-9][0-9]{7,14}")
-"""A whole number as OpenTact writes it: E.164 without its +. Short codes have fewer digits."""
 
 
 def is_inbound(payload: dict[str, Any], *, kind: object) -> bool:
@@ -62,12 +58,11 @@ def _inbound(provider_id: object, sender: str, to: str, text: object) -> list[In
 
 
 def _number(value: object) -> str:
-    """Return the number that `value` is or holds, with + where it is a whole one; empty where it is none."""
+    """Return the number that `value` is or holds, as it was told; empty where it is none."""
     if isinstance(value, dict):
         value = next((value[name] for name in ("phone_number", "tn", "number") if name in value), None)
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
         return ""
-    written = value.strip()
-    return f"+{written}" if _DIGITS.fullmatch(written) else written
+    return value.strip()

@@ -17,6 +17,13 @@ local function notices_in(packed)
   return found
 end
 
+-- The same, since when (ms) it is tried to tell it.
+local function since(notice, at)
+  notice.since = at
+  notice.packed = cmsgpack.pack(notice.number, at) .. notice.event
+  return notice
+end
+
 local function joined(found)
   local packed = {}
   for place, notice in ipairs(found) do

@@ -2,11 +2,14 @@
 -- What is told of, a message or one that came in, has its notices in one value, in order: a number (of the event, or of what
 -- came in), since when it is tried to tell it (ms), and the packed event. So they stay in order however often that fails.
 
+local LOST_KEPT_FOR = 2592000000 -- ms; what waits for an endpoint that was stopped is kept for as long
+local LONGEST_REST = 600000 -- ms for which a failing endpoint is left alone, at most
 local tell, tell_of_events, ring_for_notices, lose, look_at_endpoint
 
 do
   local TOLD_OF_MOST = 100000 -- messages with notices, at one endpoint: beyond that they are lost, and counted
-  local LOST_KEPT, LOST_KEPT_FOR = 10000, 2592000000 -- notices, ms
+  local LONGEST_VALUE = 65536 -- bytes of the notices about one message, or of what one number wrote
+  local LOST_KEPT = 10000 -- notices
 
   local function mark_of_endpoint(url)
     return redis.sha1hex(url:match('^[^?#]*')):sub(1, 16)
@@ -30,9 +33,10 @@ do
   -- Sets when an endpoint that something waits for is looked at next: at `at` (ms), or when it has rested.
   function look_at_endpoint(mark, at)
     local h = redis.call('HMGET', K.endpoint .. mark, 'stopped', 'rests_until')
-    redis.call('PERSIST', K.endpoint .. mark)
     if not h[1] then
-      redis.call('ZADD', K.endpoints, 'LT', math.max(at, tonumber(h[2] or 0)), mark)
+      redis.call('PERSIST', K.endpoint .. mark)
+      local rested = math.min(tonumber(h[2] or 0), NOW + LONGEST_REST) -- the clock may have stepped back
+      redis.call('ZADD', K.endpoints, 'LT', math.max(at, rested), mark)
     end
   end
 
@@ -43,15 +47,15 @@ do
     local mark = mark_of_endpoint(url)
     if not met[mark] then
       met[mark] = true
-      redis.call('HSETNX', K.endpoint .. mark, 'url', url)
+      redis.call('HSETNX', K.endpoint .. mark, 'url', url:match('^[^?#]*'))
       look_at_endpoint(mark, NOW)
       ring_for_notices()
     end
     local notice = cmsgpack.pack(n, NOW) .. event
     local before = redis.call('HGET', K.notices .. mark, about)
-    if before then
+    if before and #before < LONGEST_VALUE then
       redis.call('HSET', K.notices .. mark, about, before .. notice)
-    elseif redis.call('HLEN', K.notices .. mark) >= TOLD_OF_MOST then
+    elseif before or redis.call('HLEN', K.notices .. mark) >= TOLD_OF_MOST then
       lose(mark, about, notice)
     else
       redis.call('HSET', K.notices .. mark, about, notice)
