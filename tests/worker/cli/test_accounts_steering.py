@@ -15,7 +15,6 @@ from sendline.ledger.account_state import account_state
 from sendline.ledger.accounts import halt, resume
 from sendline.ledger.connection import Ledger
 from sendline.ledger.limits import Limits
-from sendline_worker.cli.main import main
 from servers import ValkeyServer
 
 MAIN = """
@@ -25,30 +24,7 @@ base_url = "http://127.0.0.1:9"
 api_key = "very-secret-key"
 """
 
-
-@pytest.fixture
-def run(redis_url, monkeypatch, capsys):
-    """Run `sendline accounts` on the ledger of the test; returns its code, its output and its errors."""
-    monkeypatch.setenv("SENDLINE_REDIS_URL", redis_url)
-
-    def run(*words):
-        code = main(["accounts", *words])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
-
-
-@pytest.fixture
-def read(run):
-    """Run it with --json and return what it printed."""
-
-    def read(*words):
-        code, out, err = run(*words, "--json")
-        assert (code, err, out.count("\n")) == (0, "", 1)
-        return json.loads(out)
-
-    return read
+COMMAND = "accounts"
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """`sendline receipts rejected`: what it lists, and that it harms no terminal."""
 
-import json
 import time
 from base64 import b64decode
 from datetime import UTC, datetime, timedelta
@@ -11,32 +10,14 @@ from sendline.ledger import rejected as verb
 from sendline.ledger.limits import Limits
 from sendline.ledger.rejected import BODY_KEPT, Rejected, count_rejected, reject
 from sendline.ledger.scripts import script
-from sendline_worker.cli.main import main
+
+COMMAND = "receipts"
 
 
 @pytest.fixture
-def run(redis_url, monkeypatch, capsys):
-    """Run the command on the ledger of the test; returns its code, its output and its errors."""
-    monkeypatch.setenv("SENDLINE_REDIS_URL", redis_url)
-
-    def run(*words):
-        code = main(["receipts", *words])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
-
-
-@pytest.fixture
-def read(run):
-    """Run it with --json and return what it printed."""
-
-    def read(*words):
-        code, out, err = run("rejected", *words, "--json")
-        assert (code, err, out.count("\n")) == (0, "", 1)
-        return json.loads(out)
-
-    return read
+def read(read):
+    """Read the rejected requests."""
+    return lambda *words: read("rejected", *words)
 
 
 @pytest.fixture

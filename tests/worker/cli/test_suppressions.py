@@ -10,35 +10,10 @@ from sendline import Producer, Status
 from sendline.ledger.keys import KEYS
 from sendline.ledger.record import pack
 from sendline_worker.cli import suppressions
-from sendline_worker.cli.main import main
 
 ONE, TWO, THREE = "+13115552367", "+13115552368", "+13115552369"
 
-
-@pytest.fixture
-def run(redis_url, monkeypatch, capsys):
-    """Run the command on the ledger of the test; returns its code, its output and its errors."""
-    monkeypatch.setenv("SENDLINE_REDIS_URL", redis_url)
-
-    def run(*words, command="suppressions"):
-        code = main([command, *words])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
-
-
-@pytest.fixture
-def read(run):
-    """Run it with --json and return what it printed."""
-
-    def read(*words, code=0):
-        found, out, err = run(*words, "--json")
-        assert (found, err) == (code, "")
-        assert out.count("\n") == 1
-        return json.loads(out)
-
-    return read
+COMMAND = "suppressions"
 
 
 @pytest.fixture

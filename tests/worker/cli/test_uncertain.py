@@ -15,35 +15,10 @@ from sendline.ledger.connection import Ledger
 from sendline.ledger.keys import KEYS
 from sendline.ledger.limits import Limits
 from sendline_worker import doubted
-from sendline_worker.cli.main import main
 
 NOBODY = "0199a1b2-0000-7000-8000-000000000000"
 
-
-@pytest.fixture
-def run(redis_url, monkeypatch, capsys):
-    """Run the command on the ledger of the test; returns its code, its output and its errors."""
-    monkeypatch.setenv("SENDLINE_REDIS_URL", redis_url)
-
-    def run(*words):
-        code = main(["uncertain", *words])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
-
-
-@pytest.fixture
-def read(run):
-    """Run it with --json and return what it printed."""
-
-    def read(*words, code=0):
-        found, out, err = run(*words, "--json")
-        assert (found, err) == (code, "")
-        assert out.count("\n") == 1
-        return json.loads(out)
-
-    return read
+COMMAND = "uncertain"
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """`sendline webhooks`: what it shows of endpoints, and how they are resumed, replayed and dropped."""
 
 import io
-import json
 import re
 import sys
 from hashlib import sha1
@@ -14,37 +13,12 @@ from sendline.contract.message import instant, stamp
 from sendline.ledger import notices
 from sendline.ledger.notices import Outcome
 from sendline_worker.answers import endpoints
-from sendline_worker.cli.main import main
 
 URL = "https://app.example/hooks"
 UNKNOWN = "0123456789abcdef"
 KEPT_FOR = 3600
 
-
-@pytest.fixture
-def run(redis_url, monkeypatch, capsys):
-    """Run the command on the ledger of the test; returns its code, its output and its errors."""
-    monkeypatch.setenv("SENDLINE_REDIS_URL", redis_url)
-
-    def run(*words):
-        code = main(["webhooks", *words])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
-
-
-@pytest.fixture
-def read(run):
-    """Run it with --json and return what it printed."""
-
-    def read(*words):
-        code, out, err = run(*words, "--json")
-        assert (code, err) == (0, "")
-        assert out.count("\n") == 1
-        return json.loads(out)
-
-    return read
+COMMAND = "webhooks"
 
 
 @pytest.fixture

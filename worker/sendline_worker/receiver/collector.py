@@ -28,7 +28,7 @@ MOST: Final = 512
 MOST_REJECTED: Final = 64
 """Rejected requests in one call: a megabyte."""
 CALLS: Final = 2
-"""Calls of one kind that are under way at a time: one is made while the other waits for the disk."""
+"""Calls with receipts that are under way at a time: one is made while the other waits for the disk."""
 LOOK_SECONDS: Final = 0.1
 """How often is looked for who has waited too long: a timer for each request would cost more than its wait."""
 
@@ -47,16 +47,16 @@ log = logging.getLogger("sendline.receiver")
 class Collector:
     """Stores what requests tell, many requests' in one call, each kind in calls of its own.
 
-    For one event loop. To store again what was stored before, wholly or in part, does no harm, and in which
-    order receipts are stored does not matter. What became of them is counted in `counts`, and logged in one
-    line for each call and account. Whoever waits beyond `until`, by the loop's clock, gets LedgerUnavailable
-    within 0.1 s; what he gave may be stored all the same.
+    For one event loop. To store again what was stored before, wholly or in part, does no harm. In which order
+    receipts are stored does not matter; what comes in keeps its order, as STOP and START must. What became
+    of them is counted in `counts`, and logged in one line for each call and account. Whoever waits beyond
+    `until`, by the loop's clock, gets LedgerUnavailable within 0.1 s; what he gave may be stored even so.
     """
 
     def __init__(self, ledger: "AsyncLedger", limits: "Limits", counts: "Counter[str] | None" = None) -> None:
         counts = Counter() if counts is None else counts
         self._reports: _Gatherer[Reported, Received] = _Gatherer(
-            ledger, partial(receive, limits), MOST, partial(_tell, counts, "receipts", "")
+            ledger, partial(receive, limits), MOST, partial(_tell, counts, "receipts", ""), calls=CALLS
         )
         self._arrivals: _Gatherer[Arrival, Arrived] = _Gatherer(
             ledger, partial(inbound, limits), MOST, partial(_tell, counts, "inbound messages", "inbound_")
@@ -120,8 +120,10 @@ class _Gatherer(Generic[T, R]):
         call: "Callable[[Sequence[T]], Call[list[R]]]",
         most: int,
         tell: "Callable[[Sequence[T], Sequence[R]], None]",
+        calls: int = 1,
     ) -> None:
         self._ledger = ledger
+        self._calls = calls
         self._call_of = call
         self._most = most
         self._tell = tell
@@ -152,7 +154,7 @@ class _Gatherer(Generic[T, R]):
         loop = asyncio.get_running_loop()
         piece = _Piece(things, loop.create_future(), until)
         self._waiting.append(piece)
-        if len(self._called) < CALLS:
+        if len(self._called) < self._calls:
             self._called[loop.create_task(self._work())] = []
         if self._look is None:
             self._look = loop.call_later(LOOK_SECONDS, self._give_up)
