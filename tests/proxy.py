@@ -184,13 +184,12 @@ class Proxy:
 
     async def _close(self) -> None:
         await self._close_listener()
-        for _ in range(TURNS):
-            await asyncio.sleep(0)  # a connection that was just taken in has its task some turns later
+        await _some_turns()  # a connection that was just taken in has its task some turns later
         for task in self._tasks:
             task.cancel()
         while self._tasks:
             await asyncio.wait(set(self._tasks))
-        await asyncio.sleep(0)  # transports close their sockets in the next turn
+        await _some_turns()  # transports close their sockets in the next turns
 
     def _do(self, function: Callable[[], T]) -> T:
         async def run() -> T:
@@ -318,6 +317,11 @@ class _Link:
 
     def _count_closed(self) -> None:
         self._proxy.closed_idle += 1
+
+
+async def _some_turns() -> None:
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
 
 
 async def _connect(target: Target) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -6,7 +6,7 @@ from reported.run import run
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("receipts"), pytest.mark.timeout(240)]
 
-MESSAGES = 1500
+MESSAGES = 600
 SEED = 20
 
 

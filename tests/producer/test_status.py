@@ -84,6 +84,7 @@ def test_stored_numbers_are_never_changed():
         "QUEUED": 8,
         "RETRIED": 16,
         "DOUBTED": 32,
+        "HOOKED": 64,
     }
 
 

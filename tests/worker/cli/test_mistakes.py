@@ -40,7 +40,7 @@ MISTAKES = {
     "long validity": ((*SEND, "--valid-for", "99999999999999999999d"), "valid_for: must be 1 second to 30"),
     "timeout": ((*SEND, "--wait", "--timeout", "x"), "timeout: 'x' is no length of time"),
     "timeout alone": ((*SEND, "--timeout", "3"), "timeout: only with --wait"),
-    "url": ((*SEND, "--callback-url", "x"), "callback_url: must be an http(s) URL"),
+    "url": ((*SEND, "--callback-url", "x"), "callback_url: must be https://host[/path]"),
     "metadata": ((*SEND, "--metadata", "x"), "metadata: 'x' has no =; write it as key=value"),
     "metadata twice": ((*SEND, "--metadata", "x=1", "--metadata", "x=2"), "metadata: 'x' is given twice"),
     "command": (("sned",), "sned: no such command; did you mean send?"),

@@ -20,14 +20,19 @@ def headers(*secrets, now=NOW):
     return Signer([SecretStr(each) for each in secrets]).headers("evt_7_42", BODY, now)
 
 
+def fresh(*secrets):
+    """Headers of this moment: the library refuses those that are five minutes old."""
+    return headers(*secrets, now=datetime.now(UTC))
+
+
 @pytest.mark.parametrize("secret", [NEW, OLD])
 def test_each_of_two_valid_secrets_verifies(secret):
-    Webhook(secret).verify(BODY, headers(NEW, OLD))
+    Webhook(secret).verify(BODY, fresh(NEW, OLD))
 
 
 def test_no_other_secret_verifies():
-    with pytest.raises(WebhookVerificationError):
-        Webhook(OTHER).verify(BODY, headers(NEW, OLD))
+    with pytest.raises(WebhookVerificationError, match="No matching"):
+        Webhook(OTHER).verify(BODY, fresh(NEW, OLD))
 
 
 def test_the_signatures_stand_in_the_order_of_the_settings():
@@ -38,14 +43,14 @@ def test_the_signatures_stand_in_the_order_of_the_settings():
 
 @pytest.mark.parametrize("changed", ["webhook-id", "webhook-timestamp", "body"])
 def test_nothing_that_is_signed_can_be_changed(changed):
-    made, body = headers(NEW), BODY
+    made, body = fresh(NEW), BODY
     if changed == "body":
         body += b" "
     elif changed == "webhook-id":
         made[changed] = "evt_7_43"
     else:
         made[changed] = str(int(made[changed]) + 1)
-    with pytest.raises(WebhookVerificationError):
+    with pytest.raises(WebhookVerificationError, match="No matching"):
         Webhook(NEW).verify(body, made)
 
 
