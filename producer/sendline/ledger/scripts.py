@@ -31,8 +31,11 @@ PARTS: Final = {
     "halt": ("changes",),
     "resume": ("changes", "easing"),
     "tick": ("changes", "easing"),
+    "notices": ("telling",),
     "told": ("telling",),
+    "readmit": ("telling",),
     "replay": ("telling",),
+    "drop": ("telling",),
 }
 """What stands behind that, before some verbs."""
 SERVER_CLOCK: Final = "return redis.call('TIME')"

@@ -10,8 +10,9 @@ if redis.call('EXISTS', K.endpoint .. mark) == 0 then
   return close(-1)
 end
 local waiting = redis.call('HLEN', K.notices .. mark) + redis.call('LLEN', K.notices_lost .. mark)
-for _, key in ipairs({'notices', 'notices_due', 'notices_out', 'notice_tries', 'notices_lost', 'endpoint'}) do
+for _, key in ipairs(OF_ENDPOINT) do
   redis.call('UNLINK', K[key] .. mark)
 end
+redis.call('UNLINK', K.notices_lost .. mark)
 redis.call('ZREM', K.endpoints, mark)
 return close(waiting)

@@ -14,7 +14,6 @@ local LOOKED_AT, RETURNED = 200, 100
 local LONGEST_WAIT = 7200000 -- ms: no try is further ahead, unless the clock stepped back
 local HOST_FULL_FOR = 250 -- ms
 local FORGOTTEN_AFTER = 86400000 -- ms without any notice
-local FAILING_AFTER = 5 -- tries in vain, one after the other
 local UNPROVEN = 2 -- under way to one that took nothing yet, or not the last time
 local reply = {0, NOW, BORN}
 

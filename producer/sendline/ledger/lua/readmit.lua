@@ -12,7 +12,7 @@ if redis.call('EXISTS', key) == 0 then
   return close(-1)
 end
 redis.call('HDEL', key, 'stopped', 'failures', 'failing_since', 'rests_until')
-for _, key in ipairs({'endpoint', 'notices', 'notices_due', 'notice_tries', 'notices_out'}) do
+for _, key in ipairs(OF_ENDPOINT) do
   redis.call('PERSIST', K[key] .. mark)
 end
 local later = '(' .. string.format('%.0f', NOW)

@@ -9,7 +9,6 @@
 go_on_when_full()
 
 local KEPT_FOR = tonumber(ARGV[2])
-local FAILING_AFTER = 5 -- tries in vain, one after the other
 local FIRST_REST = 5000 -- ms for which a failing endpoint is left alone, doubled each time
 
 -- What is left of the notices when those that were taken are gone; also how many were.
@@ -54,7 +53,7 @@ end
 -- Nothing more is told the endpoint. What waits for it is kept for a while.
 local function stop(mark)
   if redis.call('HSETNX', K.endpoint .. mark, 'stopped', NOW) == 1 then
-    for _, key in ipairs({'endpoint', 'notices', 'notices_due', 'notice_tries', 'notices_out'}) do
+    for _, key in ipairs(OF_ENDPOINT) do
       redis.call('PEXPIRE', K[key] .. mark, LOST_KEPT_FOR)
     end
   end

@@ -1,5 +1,8 @@
 -- What an endpoint was told, and what it is still to be told.
 
+local FAILING_AFTER = 5 -- tries in vain, one after the other
+local OF_ENDPOINT = {'endpoint', 'notices', 'notices_due', 'notice_tries', 'notices_out'} -- keys; lost ones end by themselves
+
 -- The notices in `packed`, in order: {{number, since (ms), event, packed}, ...}.
 local function notices_in(packed)
   local found, offset = {}, 0
