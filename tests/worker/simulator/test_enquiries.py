@@ -9,7 +9,7 @@ import pytest
 from sendline.contract.status import Status
 from sendline_worker.providers.base import Answer, Found, Inquiry, NotFound, Outbound, Unanswered
 from sendline_worker.providers.registry import adapter_class
-from sendline_worker.simulator import SimulatorClient, SimulatorOptions, number_for, running
+from sendline_worker.simulator import SimulatorOptions, number_for, running
 from sendline_worker.simulator.behaviours import ALL
 from worker.simulator.support import KEY, ORDINARY, SENDER, send
 
@@ -22,13 +22,6 @@ REFUSING = [each.name for each in ALL if not each.accepts]
 def base_url():
     with running(SimulatorOptions(port=0, receipt_delay=(0, 0), hang_limit=0.3)) as url:
         yield url
-
-
-@pytest.fixture
-def simulator(base_url):
-    with SimulatorClient(base_url) as client:
-        client.reset()
-        yield client
 
 
 @pytest.fixture

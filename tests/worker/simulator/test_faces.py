@@ -7,7 +7,7 @@ import jwt
 import pytest
 from pydantic import SecretStr
 
-from sendline_worker.simulator import SimulatorClient, SimulatorOptions, running
+from sendline_worker.simulator import SimulatorOptions, running
 from worker.simulator.support import KEY, ORDINARY, SENDER, send
 
 SECRET = "a-secret-that-is-long-enough-for-hs256"
@@ -25,13 +25,6 @@ def base_url():
     )
     with running(options) as url:
         yield url
-
-
-@pytest.fixture
-def simulator(base_url):
-    with SimulatorClient(base_url) as client:
-        client.reset()
-        yield client
 
 
 @pytest.fixture

@@ -8,37 +8,16 @@ import pytest
 from sendline_worker.providers.base import Hook
 from sendline_worker.providers.registry import adapter_class
 from sendline_worker.reports import Reading, arrivals
-from sendline_worker.simulator import SimulatorClient, SimulatorOptions, running
+from sendline_worker.simulator import SimulatorOptions, running
 from sendline_worker.simulator.options import Shape
-from worker.simulator.support import callback_server
 
 THEIRS, OURS = "+13115550001", "+13115552368"
-
-
-@pytest.fixture(scope="module")
-def callbacks_for_all():
-    with callback_server() as callbacks:
-        yield callbacks
 
 
 @pytest.fixture(scope="module")
 def base_url(callbacks_for_all):
     with running(SimulatorOptions(port=0, callback_url=callbacks_for_all.url)) as url:
         yield url
-
-
-@pytest.fixture
-def simulator(base_url):
-    with SimulatorClient(base_url) as client:
-        client.reset()
-        yield client
-
-
-@pytest.fixture
-def callbacks(callbacks_for_all, simulator):
-    callbacks_for_all.bodies.clear()
-    callbacks_for_all.answers.clear()
-    return callbacks_for_all
 
 
 @pytest.mark.parametrize("shape", Shape)

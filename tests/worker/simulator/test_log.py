@@ -18,13 +18,6 @@ def base_url():
         yield url
 
 
-@pytest.fixture
-def simulator(base_url):
-    with SimulatorClient(base_url) as client:
-        client.reset()
-        yield client
-
-
 def test_an_entry_holds_what_was_received_and_done(base_url, simulator):
     before = time.time()
     answer = send(base_url, text="What was said")

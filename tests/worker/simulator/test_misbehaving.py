@@ -5,7 +5,7 @@ import time
 import httpx
 import pytest
 
-from sendline_worker.simulator import SimulatorClient, SimulatorOptions, number_for, running
+from sendline_worker.simulator import SimulatorOptions, number_for, running
 from worker.simulator.support import ORDINARY, message_body, raw, send
 
 
@@ -13,13 +13,6 @@ from worker.simulator.support import ORDINARY, message_body, raw, send
 def base_url():
     with running(SimulatorOptions(port=0, receipt_delay=(0, 0), hang_limit=0.4)) as url:
         yield url
-
-
-@pytest.fixture
-def simulator(base_url):
-    with SimulatorClient(base_url) as client:
-        client.reset()
-        yield client
 
 
 @pytest.mark.parametrize(

@@ -10,16 +10,10 @@ from sendline.contract.status import Status
 from sendline_worker.outcomes import Accepted, Refused, Uncertain
 from sendline_worker.providers.base import Answer, Hook, Outbound
 from sendline_worker.providers.registry import adapter_class
-from sendline_worker.simulator import SimulatorClient, SimulatorOptions, expected, number_for, running
+from sendline_worker.simulator import SimulatorOptions, expected, number_for, running
 from sendline_worker.simulator.behaviours import ALL, of_number
 from sendline_worker.simulator.options import Shape
-from worker.simulator.support import KEY, ORDINARY, SENDER, callback_server, send
-
-
-@pytest.fixture(scope="module")
-def callbacks_for_all():
-    with callback_server() as callbacks:
-        yield callbacks
+from worker.simulator.support import KEY, ORDINARY, SENDER, send
 
 
 @pytest.fixture(scope="module")
@@ -33,20 +27,6 @@ def base_url(callbacks_for_all):
     )
     with running(options) as url:
         yield url
-
-
-@pytest.fixture
-def simulator(base_url):
-    with SimulatorClient(base_url) as client:
-        client.reset()
-        yield client
-
-
-@pytest.fixture
-def callbacks(callbacks_for_all, simulator):
-    callbacks_for_all.bodies.clear()
-    callbacks_for_all.answers.clear()
-    return callbacks_for_all
 
 
 def reports(bodies):
