@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sendline_worker import wire
 from waiting import poll
 
 if TYPE_CHECKING:
@@ -51,9 +50,9 @@ def _verb(name: str, result: Callable[[Any], bool] = lambda _: True) -> Passage:
     return lambda given, got: getattr(given["call"].target, "name", "") == name and result(got)
 
 
-def _sends(_arguments: dict[str, Any], _result: Any) -> bool:
+def _sends(arguments: dict[str, Any], _result: Any) -> bool:
     """Requests that send a message, not those that ask about one: only they must begin in time."""
-    return wire._begin_by.get() < math.inf
+    return arguments.get("begin_by", math.inf) < math.inf
 
 
 LEDGER, ASYNC_LEDGER = "sendline.ledger.connection:Ledger.run", "sendline.ledger.connection:AsyncLedger.run"
@@ -71,25 +70,24 @@ STEPS: dict[str, Step] = {
     ),
     "call, nothing connected": Step(
         "child",
-        "sendline_worker.wire:_Connector.connect",
+        "sendline_worker.wire.wire:Wire._exchange",
         "before",
         _sends,
         in_hand=True,
     ),
-    "call, connected": Step("child", "sendline_worker.wire:_begin", "before", _sends, in_hand=True),
+    "call, connected": Step("child", "sendline_worker.wire.wire:_begin", "before", _sends, in_hand=True),
     "call, before its first byte": Step(
-        "child", "sendline_worker.wire:_begin", "after", _sends, in_hand=True
+        "child", "sendline_worker.wire.wire:_begin", "after", _sends, in_hand=True
     ),
     "call, written": Step(
         "child",
-        "aiohttp:ClientResponse.start",
+        "sendline_worker.wire.connection:Connection.data_received",
         "before",
-        _sends,
         in_hand=True,
     ),
     "call, answered": Step(
         "child",
-        "sendline_worker.wire:Wire.call",
+        "sendline_worker.wire.wire:Wire.call",
         "after",
         _sends,
         in_hand=True,

@@ -1,0 +1,175 @@
+"""One connection to a server: requests go over it one after the other, and their answers are read."""
+
+import asyncio
+import select
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import httptools
+
+from sendline_worker.wire.faults import BROKEN_OFF, DISCONNECTED, NOT_HTTP, NoAnswer, Unreadable
+
+if TYPE_CHECKING:
+    from sendline_worker.wire.pool import Origin
+
+HEAD_LIMIT: Final = 64 * 1024
+"""The bytes that an answer may have before its headers end."""
+_DELIMITERS: Final = (b"content-length", b"transfer-encoding")
+_FIRST_FINAL: Final = 200
+"""Answers below it are interim: another one follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, whole or up to the bound."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+    truncated: bool
+
+
+class Connection(asyncio.Protocol):
+    """Carries one exchange at a time. Whatever the server says unasked spoils it for the next one."""
+
+    def __init__(self, origin: "Origin", loop: asyncio.AbstractEventLoop) -> None:
+        """Prepare; the loop connects it."""
+        self.origin = origin
+        self.idle_since = 0.0
+        self._loop = loop
+        self._transport: Any = None
+        self._readable = select.poll()
+        self._parser: Any = httptools.HttpResponseParser(self)
+        self._waiting: asyncio.Future[Reply] | None = None
+        self._is_spoiled = False
+        self._is_bodiless = False
+        self._limit = 0
+        self._begin_answer()
+
+    def is_open(self) -> bool:
+        """Return whether it is open and silent as far as the loop knows."""
+        return not (self._is_spoiled or self._transport.is_closing())
+
+    def is_usable(self) -> bool:
+        """Return whether it is open and silent as far as the kernel knows."""
+        return self.is_open() and not self._readable.poll(0)
+
+    async def exchange(self, request: bytes, *, until: float, limit: int, bodiless: bool = False) -> Reply:
+        """Write `request` and return what is answered; past `limit` bytes the body is left unread.
+
+        `until` is an instant of the loop's clock; a `bodiless` answer ends with its headers. Raises NoAnswer,
+        Unreadable, OSError. After anything but a whole answer it is closed.
+        """
+        self._waiting = self._loop.create_future()
+        self._limit = limit
+        self._is_bodiless = bodiless
+        self._begin_answer()
+        timer = self._loop.call_at(until, self._fail, NoAnswer("no complete answer in time"))
+        self._transport.write(request)
+        try:
+            return await self._waiting
+        except BaseException:
+            self.abort()
+            raise
+        finally:
+            timer.cancel()
+            self._waiting = None
+
+    def close(self) -> None:
+        """Close it in order."""
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Close it at once."""
+        self._is_spoiled = True
+        self._transport.abort()
+
+    # What the loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._transport = transport
+        self._readable.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on."""
+        if self._waiting is None:
+            self._is_spoiled = True
+            self._transport.close()
+            return
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._fail(Unreadable(BROKEN_OFF if self._has_headers else NOT_HTTP))
+            return
+        if not self._has_headers:
+            self._head_size += len(data)
+            if self._head_size > HEAD_LIMIT:
+                self._fail(Unreadable(NOT_HTTP))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End. A body that nothing delimits ends here too."""
+        self._is_spoiled = True
+        if exc is not None:
+            self._fail(exc)
+        elif self._has_headers and not self._is_delimited:
+            self._finish(truncated=False)
+        else:
+            self._fail(Unreadable(BROKEN_OFF if self._has_headers else DISCONNECTED))
+
+    # What the parser calls
+
+    def on_message_begin(self) -> None:
+        """Begin an answer; one that follows a whole answer was not asked for."""
+        if self._waiting is None or self._waiting.done():
+            self._is_spoiled = True
+        else:
+            self._begin_answer()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header, also one that follows the body."""
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """End the head."""
+        if self._parser.get_status_code() < _FIRST_FINAL:
+            return
+        self._has_headers = True
+        self._is_delimited = any(name.lower() in _DELIMITERS for name, _ in self._headers)
+        if self._is_bodiless:
+            self._is_spoiled = True  # the parser waits for a body that does not come
+            self._finish(truncated=False)
+
+    def on_body(self, chunk: bytes) -> None:
+        """Keep what fits."""
+        self._size += len(chunk)
+        self._chunks.append(chunk)
+        if self._size > self._limit:
+            self._is_spoiled = True
+            self._finish(truncated=True)
+
+    def on_message_complete(self) -> None:
+        """End an answer, unless another one follows."""
+        if self._has_headers:
+            if not self._parser.should_keep_alive() or self._transport.get_write_buffer_size():
+                self._is_spoiled = True
+            self._finish(truncated=False)
+
+    def _begin_answer(self) -> None:
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._head_size = 0
+        self._has_headers = False
+        self._is_delimited = False
+
+    def _finish(self, *, truncated: bool) -> None:
+        if self._waiting is None or self._waiting.done():
+            return
+        status, body = self._parser.get_status_code(), b"".join(self._chunks)
+        self._waiting.set_result(Reply(status, self._headers, body[: self._limit], truncated))
+
+    def _fail(self, error: Exception) -> None:
+        self._is_spoiled = True
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_exception(error)
