@@ -10,6 +10,7 @@ from sendline_worker.simulator.behaviours import BIG, Act, Behaviour, Body
 from sendline_worker.simulator.connection import connection_of
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
 JSON = "application/json"
@@ -23,6 +24,16 @@ BAD_UTF8 = b'{"success": true, "payload": {"uuid": "\xff\xfe\x80", "message": "\
 def big_body() -> bytes:
     """Return the body of `huge_body`: one long JSON string, which promises nothing when read whole either."""
     return b'"' + b"x" * (BIG - 2) + b'"'
+
+
+class Ordinary(Response):
+    """The provider's own JSON; Response would take longer over its two headers than we over its body."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        self.status_code = status
+        self.body = body
+        self.raw_headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
+        self.background = None
 
 
 class Reset(Response):
@@ -72,13 +83,13 @@ class Nothing(Response):
         """Write nothing."""
 
 
-def answer_for(behaviour: Behaviour, status: int, own: bytes, base_url: str) -> Response:
+def answer_for(request: "Request", behaviour: Behaviour, status: int, own: bytes) -> Response:
     """Return the answer of a behaviour that answers; `own` is the provider's own body for `status`."""
     headers = {}
     if behaviour.retry_after is not None:
         headers["retry-after"] = f"{behaviour.retry_after:g}"
     if 300 <= status < 400:  # noqa: PLR2004
-        headers["location"] = base_url + TRAP
+        headers["location"] = str(request.base_url).rstrip("/") + TRAP
     match behaviour.body:
         case Body.OWN:
             body, media = own, JSON

@@ -46,12 +46,12 @@ class DroppableProtocol(HttpToolsProtocol):
         """Begin a connection; its requests are not logged, whatever logging is set up: they hold numbers."""
         super().connection_made(transport)
         self.access_log = False
+        self._extensions: dict[str, Any] = {EXTENSION: Connection(transport)}
 
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
-        extensions: dict[str, Any] = {EXTENSION: Connection(self.transport)}
-        self.scope["extensions"] = extensions
+        self.scope["extensions"] = self._extensions
 
 
 def connection_of(scope: "Scope") -> Connection:

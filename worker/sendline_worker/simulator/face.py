@@ -1,5 +1,6 @@
 """What a provider's face is: the part of the simulator that knows one provider's API."""
 
+import functools
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -82,6 +83,7 @@ class Face(Protocol):
         ...
 
 
+@functools.lru_cache
 def fingerprint(credential: str) -> str:
     """Return twelve hex digits that tell one credential from another and don't reveal it."""
     return hashlib.sha256(credential.encode()).hexdigest()[:12]

@@ -1,15 +1,27 @@
 """Reading requests as providers document them; each function raises RequestRefused(400) for a wrong one."""
 
+import functools
 import json
 import re
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sendline_worker.simulator.face import RequestRefused
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
 
 E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 NUMBER: Final = re.compile(r"\+?[1-9][0-9]{6,14}")
 """E.164 with or without its +."""
+
+
+def header(request: "Request", name: bytes) -> str:
+    """Return the header `name`, in lower case, or nothing."""
+    for key, value in request.scope["headers"]:
+        if key == name:
+            return str(value, "latin-1")
+    return ""
 
 
 def json_object(body: bytes) -> dict[str, Any]:
@@ -83,4 +95,10 @@ def mask(data: dict[str, Any], name: str) -> re.Pattern[str] | None:
 
 def iso(moment: float) -> str:
     """Return unix seconds as providers write them: UTC, milliseconds, Z."""
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second, micros = divmod(round(moment * 1_000_000), 1_000_000)
+    return f"{_second(second)}.{micros // 1000:03d}Z"
+
+
+@functools.lru_cache
+def _second(moment: int) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat().removesuffix("+00:00")

@@ -35,6 +35,7 @@ class Server(serving.Server):
             ws="none",
             access_log=False,
             log_config=None,
+            proxy_headers=False,
             server_header=False,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=1,

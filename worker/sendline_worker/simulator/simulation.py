@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from sendline_worker.simulator.answers import JSON, Hang, Nothing, Reset, answer_for
+from sendline_worker.simulator.answers import JSON, Hang, Nothing, Ordinary, Reset, answer_for
 from sendline_worker.simulator.behaviours import ORDINARY, Act, Behaviour, Report, of_number
 from sendline_worker.simulator.entries import Entry, Log
 from sendline_worker.simulator.face import RequestRefused, Submission
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sendline_worker.simulator.options import Settings, SimulatorOptions
 
 LONGEST_REQUEST = 1024 * 1024
+_ANSWERING = frozenset({Act.ANSWER, Act.CUT})
 _ANSWERS = {Act.HANG: "hang", Act.RESET: "reset", Act.RESET_EARLY: "reset", Act.CUT: "cut"}
 
 
@@ -94,7 +95,7 @@ class Simulation:
         entry.plan = behaviour.receipts if behaviour.accepts and face.reports else ()
         status = behaviour.status
         own = b""
-        if behaviour.act in {Act.ANSWER, Act.CUT}:
+        if behaviour.act in _ANSWERING:
             if status is None or status < 300:  # noqa: PLR2004
                 usual, own = face.accepted(entry, self._ids.of(self.log.last + 1))
                 status = status or usual
@@ -131,13 +132,15 @@ class Simulation:
             await asyncio.sleep(delay)
 
     def _answer(self, request: "Request", behaviour: Behaviour, status: int, own: bytes) -> Response:
+        if behaviour is ORDINARY:
+            return Ordinary(status, own)
         match behaviour.act:
             case Act.RESET | Act.RESET_EARLY:
                 return Reset()
             case Act.HANG:
                 return Hang(self.options.hang_limit, self.stopping)
             case Act.ANSWER | Act.CUT:
-                return answer_for(behaviour, status, own, str(request.base_url).rstrip("/"))
+                return answer_for(request, behaviour, status, own)
 
     def _choose(self, submission: Submission, entry: Entry) -> Behaviour:
         """Return what this request meets: a rule, else what its number says."""
@@ -193,11 +196,17 @@ class Simulation:
 
 
 async def read_body(request: "Request") -> bytes:
-    """Return the request's body; raises RequestRefused where it is longer than any message."""
-    parts, length = [], 0
-    async for part in request.stream():
-        length += len(part)
-        if length > LONGEST_REQUEST:
+    """Return the request's body.
+
+    Raises RequestRefused where it is longer than any message, ClientDisconnect where the client went away.
+    """
+    body, more = b"", True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > LONGEST_REQUEST:
             raise RequestRefused(413, "the request is too long")
-        parts.append(part)
-    return b"".join(parts)
+    return body

@@ -5,6 +5,8 @@ API's search for orders), how an undelivered message is reported (`state: failed
 in the other shape), and how one that came in is (`smsi`, and `message.received`).
 """
 
+import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
@@ -21,7 +23,7 @@ from sendline_worker.providers.opentact.simulated_bodies import (
 from sendline_worker.providers.opentact.simulated_enquiries import Enquiries
 from sendline_worker.simulator.face import RequestRefused, Submission, fingerprint
 from sendline_worker.simulator.options import Shape
-from sendline_worker.simulator.reading import NUMBER, json_object, phone, text, url
+from sendline_worker.simulator.reading import NUMBER, header, json_object, phone, text, url
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -49,9 +51,9 @@ class OpentactFace:
 
     def account(self, request: "Request") -> str:
         """Return the fingerprint of the key in Authorization (Bearer or JWT) or X-Auth-Token."""
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        scheme, _, key = header(request, b"authorization").partition(" ")
         if scheme.lower() not in {"bearer", "jwt"}:
-            key = request.headers.get("x-auth-token", "")
+            key = header(request, b"x-auth-token")
         return self.known(key.strip())
 
     def known(self, key: str) -> str:
@@ -80,7 +82,7 @@ class GenerationC(OpentactFace):
 
     def account(self, request: "Request") -> str:
         """Return the fingerprint of the key, which only a Bearer can be."""
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        scheme, _, key = header(request, b"authorization").partition(" ")
         return self.known(key.strip() if scheme.lower() == "bearer" else "")
 
     def read(self, request: "Request", body: bytes) -> Submission:
@@ -91,7 +93,7 @@ class GenerationC(OpentactFace):
 
     def accepted(self, entry: "Entry", provider_id: str) -> tuple[int, bytes]:
         """Return the answer that the page shows."""
-        return 201, encoded({"success": True, "payload": smso(entry, provider_id)})
+        return 201, f'{{"success":true,"payload":{smso(entry, provider_id)}}}'.encode()
 
 
 class GenerationB(OpentactFace):
@@ -107,7 +109,7 @@ class GenerationB(OpentactFace):
 
     def accepted(self, entry: "Entry", provider_id: str) -> tuple[int, bytes]:
         """Return the answer that the page shows: as generation C, with a type and a bare `tn`."""
-        payload = {"type": "smso", **smso(entry, provider_id), "tn": {}}
+        payload = {"type": "smso", **json.loads(smso(entry, provider_id)), "tn": {}}
         del payload["tn_lease"]
         return 200, encoded({"success": True, "payload": payload})
 
@@ -136,14 +138,11 @@ def routes(simulation: "Simulation") -> list[Route]:
     enquiries = Enquiries(simulation, a)
     simulation.faces[PROVIDER] = c
 
-    async def send_c(request: "Request") -> "Response":
-        return await simulation.submit(request, c)
-
     async def send_ab(request: "Request") -> "Response":
         return await simulation.submit(request, b if request.query_params else a)
 
     return [
-        Route("/sms/o", send_c, methods=["POST"]),
+        Route("/sms/o", partial(simulation.submit, face=c), methods=["POST"]),
         Route("/rest/sms", send_ab, methods=["POST"]),
         Route("/rest/sms/outbound/{uuid}", enquiries.look_up, methods=["GET"]),
         Route("/rest/sms/search/outbound", enquiries.search, methods=["POST"]),
