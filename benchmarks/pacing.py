@@ -200,9 +200,7 @@ def beside(asked: Asked) -> Iterator[Figure]:
         )
         inside = running.arrivals(began)["a0"]
         part = used(inside, 20, 1)
-        yield Figure(
-            "20 a second, burst 1, beside 100 others: rate used", asked.processes, f"{part:.2%}", part >= USED
-        )
+        yield rate_used("20 a second, burst 1, beside 100 others", asked.processes, part)
 
 
 def many(asked: Asked) -> Iterator[Figure]:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from sendline.settings import Settings
 
 SLICE = 3.0
-"""Seconds a slice of the workers below lasts."""
+"""Seconds a slice of a brief worker lasts."""
+CRASHING_SLICE, LINGER, PROMISE = 1.5, 0.3, 1.0
+"""The same of a crashing worker; how long its dispatchers stay awake for nothing, and are believed to be."""
 
 Who = Literal["producer", "child", "parent", "receiver"]
 Passage = Callable[[dict[str, Any], Any], bool]
@@ -209,17 +211,20 @@ def _around(function: Any, name: str, step: Step, fuses: Fuses) -> Any:
 
 
 def crashing_worker(settings: "Settings", fuses: Fuses, *, on_ready: Callable[..., None]) -> int:
-    """Run a worker with the steps in it, and with short slices of time."""
+    """Run a worker with the steps in it, with short slices of time, and soon woken after a kill."""
+    from sendline_worker.dispatch import dispatcher
+
+    dispatcher.LINGER, dispatcher.PROMISE = LINGER, PROMISE  # type: ignore[misc]
     install(fuses, "child", "parent")
-    return brief_worker(settings, on_ready=on_ready)
+    return brief_worker(settings, CRASHING_SLICE, on_ready=on_ready)
 
 
-def brief_worker(settings: "Settings", *, on_ready: Callable[..., None]) -> int:
+def brief_worker(settings: "Settings", seconds: float = SLICE, *, on_ready: Callable[..., None]) -> int:
     """Run a worker with short slices of time, so that wakes come and go."""
     from sendline_worker.dispatch import runtime
     from sendline_worker.stack.targets import worker
 
-    runtime.SLICE = SLICE  # type: ignore[misc]
+    runtime.SLICE = seconds  # type: ignore[misc]
     return worker(settings, on_ready=on_ready)
 
 

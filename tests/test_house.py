@@ -1,7 +1,9 @@
 """The rules of the house: what may stand where."""
 
 import ast
+import functools
 import re
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -82,16 +84,21 @@ def test_every_script_says_what_it_takes_and_returns(path):
     assert re.search(r"^-- Returns ", text, re.MULTILINE)
 
 
-def functions_that_call(verb):
+@functools.cache
+def functions_by_script():
+    """Each script's name, and the modules and functions that call it."""
+    found = defaultdict(list)
     for path in MODULES:
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef) and f"script('{verb}')" in ast.unparse(node):
-                yield path, node
+            if isinstance(node, ast.FunctionDef):
+                for verb in set(re.findall(r"script\('(\w+)'\)", ast.unparse(node))):
+                    found[verb].append((path, node))
+    return found
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=name)
 def test_every_script_is_called_by_exactly_one_typed_function(path):
-    [(module, function)] = functions_that_call(path.stem)
+    [(module, function)] = functions_by_script()[path.stem]
     assert inside(module, LEDGER)
     assert isinstance(function.returns, ast.Subscript)
     assert ast.unparse(function.returns).startswith("Call[")

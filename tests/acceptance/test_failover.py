@@ -21,7 +21,7 @@ from waiting import poll
 pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("failover")]
 
 SENDLINE = str(Path(sys.executable).with_name("sendline"))
-MESSAGES = 5000
+MESSAGES = 2000
 
 
 @pytest.fixture

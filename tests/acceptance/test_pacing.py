@@ -4,8 +4,8 @@ What the ledger decides is held exactly; what depends on how busy this machine i
 themselves are the benchmark's business.
 """
 
-import json
-import subprocess
+import functools
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -14,18 +14,28 @@ import pytest
 pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("pacing")]
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "pacing.py"
+FEW_AND_SHORT = {"connections": 40, "call_timeout": 4.0}
+"""Settings with which calls that hang fill the workers within two seconds, and end soon after the test."""
 
 
-def measure(*arguments):
-    command = [sys.executable, str(BENCHMARK), *map(str, arguments), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.stdout, done.stderr
-    return {(each["case"], each["what"]): each["value"] for each in json.loads(done.stdout)}
+@pytest.fixture
+def pacing(monkeypatch):
+    """The benchmark, as a module."""
+    spec = importlib.util.spec_from_file_location("pacing", BENCHMARK)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "pacing", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def measure(pacing, scenario, *, processes=2, seconds, rates=(), bulk=0):
+    figures = pacing.SCENARIOS[scenario](pacing.Asked(processes, seconds, rates, bulk))
+    return {(each.case, each.what): each.value for each in figures}
 
 
 @pytest.mark.parametrize(("processes", "rate"), [(1, 10), (4, 100)])
-def test_a_limit_is_a_limit_and_is_used_by_account_and_by_sender(processes, rate):
-    found = measure("rates", "--rates", rate, "--processes", processes, "--seconds", 3)
+def test_a_limit_is_a_limit_and_is_used_by_account_and_by_sender(pacing, processes, rate):
+    found = measure(pacing, "rates", processes=processes, seconds=3, rates=[rate])
     assert len(found) == 6
     for (case, what), value in found.items():
         if what == "over at the claims":
@@ -36,12 +46,13 @@ def test_a_limit_is_a_limit_and_is_used_by_account_and_by_sender(processes, rate
             assert value >= 0.9, case
 
 
-def test_urgent_messages_overtake_and_bulk_still_moves():
-    found = measure("urgent", "--bulk", 3000, "--seconds", 8)
+def test_urgent_messages_overtake_and_bulk_still_moves(pacing):
+    found = measure(pacing, "urgent", seconds=8, bulk=3000)
     assert found["urgent over 3,000 bulk messages", "median"] < 0.5
     assert 0.03 <= found["urgent messages without end", "bulk's share"] <= 0.1
 
 
-def test_a_provider_that_hangs_slows_no_other():
-    [used] = measure("hanging", "--seconds", 8).values()
+def test_a_provider_that_hangs_slows_no_other(pacing, monkeypatch):
+    monkeypatch.setattr(pacing, "house", functools.partial(pacing.house, **FEW_AND_SHORT))
+    [used] = measure(pacing, "hanging", seconds=8).values()
     assert used >= 0.9

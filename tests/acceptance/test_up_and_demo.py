@@ -19,8 +19,9 @@ SENDLINE = str(Path(sys.executable).with_name("sendline"))
 
 @pytest.fixture
 def home(tmp_path):
-    """An environment with a home of its own."""
-    return {**os.environ, "HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
+    """An environment with a home of its own, in which nothing under way is waited for long."""
+    places = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
+    return {**os.environ, **places, "SENDLINE_CALL_TIMEOUT": "2"}
 
 
 def run(home, *words):

@@ -135,7 +135,8 @@ def test_a_worker_and_a_receiver_that_are_killed_are_replaced(supervised):
 
 
 def test_sendline_up_starts_a_killed_worker_again_and_ends_where_its_server_is_gone(tmp_path):
-    home = {**os.environ, "HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
+    places = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
+    home = {**os.environ, **places, "SENDLINE_CALL_TIMEOUT": "2"}  # nothing is waited for long at the end
     with (tmp_path / "err").open("wb") as err:
         up = subprocess.Popen([SENDLINE, "up", "--json"], env=home, stdout=subprocess.PIPE, stderr=err)
 

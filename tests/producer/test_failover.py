@@ -335,14 +335,14 @@ def test_the_last_call_of_a_recovery_made_twice_begins_no_other(pair, world):
 
 
 def test_canceled_while_it_was_behind_a_message_that_did_not_go_is_never_sent(pair, world):
-    waiting = world.accept_many(200)
+    waiting = world.accept_many(80)
     with pair.unseen():
         gone = claim_one(world)
     assert world.claim(1).behind
     world.cancel(gone.message_id)
     world.cancel(waiting[-1])
     told = recover(world.ledger)
-    assert told.held < 200
+    assert told.held < 80
 
     assert world.settle(gone, Status.SENT, provider_id="p1") == "settled"
     assert world.get(gone.message_id).status is Status.SENT

@@ -465,7 +465,7 @@ def test_a_ledger_that_goes_back_sends_nothing_twice_and_goes_on(redis_url, raw,
     run_state_machine_as_test(
         machine,
         settings=hypothesis_settings(
-            max_examples=80,
+            max_examples=60,
             stateful_step_count=30,
             deadline=None,
             database=None,

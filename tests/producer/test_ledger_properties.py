@@ -556,7 +556,7 @@ def test_random_calls_keep_every_promise(redis_url, raw):
     run_state_machine_as_test(
         machine,
         settings=hypothesis_settings(
-            max_examples=120,
+            max_examples=80,
             stateful_step_count=40,
             deadline=None,
             database=None,

@@ -63,7 +63,7 @@ steps = st.lists(
 
 
 properties = hypothesis_settings(
-    max_examples=100,
+    max_examples=60,
     deadline=None,
     database=None,
     derandomize=True,

@@ -14,7 +14,7 @@ from sendline.ledger.connection import Ledger
 from sendline.ledger.limits import Limits
 from servers import ValkeyServer
 
-MESSAGES = 20_000
+MESSAGES = 5_000
 TEXT = "Your parcel is on its way, between 9 and 12. Not at home? Reply 2 to pick another day.".ljust(
     120, "."
 )

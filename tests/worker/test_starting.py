@@ -70,20 +70,20 @@ def server():
 
 def test_a_worker_waits_for_its_redis_and_starts_once_it_is_there(start, said, server):
     process = start(server.url, "worker", "--json")
-    poll(lambda: WAITS in said("err"))
+    poll(lambda: WAITS in said("err"), timeout=30)
     assert process.poll() is None
     server.start()
     poll(lambda: said("out") == '{"ready": true}\n', timeout=30)
     assert said("err").count(WAITS) == 1
     assert "the ledger is there" in said("err")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
+    assert process.wait(20) == 0
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_a_worker_that_waits_ends_at_once_when_it_is_told_to(start, said, sign):
     process = start(f"redis://127.0.0.1:{free_port()}", "worker")
-    poll(lambda: WAITS in said("err"))
+    poll(lambda: WAITS in said("err"), timeout=30)
     process.send_signal(sign)
     assert process.wait(5) == 0
     assert (said("out"), said("err").count("\n")) == ("", 2)

@@ -9,6 +9,7 @@ import os
 from multiprocessing.sharedctypes import RawValue
 from typing import TYPE_CHECKING, Any, Final
 
+from billiard import pool
 from celery import Celery, bootsteps, signals
 from kombu.utils.json import dumps
 
@@ -176,10 +177,14 @@ def _teller_step(fleet: Fleet) -> type[bootsteps.StartStopStep]:
 
 def _connect_signals(fleet: Fleet) -> None:
     def child_starts(**_: Any) -> None:
+        # A child that ends waits up to 30 s for its parent to have heard of every task it has done. But a
+        # parent that is told to end as a task begins may listen no more. Nor need it: a wake is only a hint.
+        pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 0
         fleet.runtime()
 
-    def child_ends(**_: Any) -> None:
+    def child_ends(exitcode: int = 0, **_: Any) -> None:
         fleet.close()
+        os._exit(exitcode)  # at once: billiard would rest for a second first
 
     def shuts_down(**_: Any) -> None:
         if not fleet.is_stopping():

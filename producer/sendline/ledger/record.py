@@ -76,6 +76,7 @@ _STATUSES = tuple(CODES)
 _LANES = tuple(LANE_CODES)
 _ERRORS: dict[str, ErrorCode] = {code.value: code for code in ErrorCode}
 _RAW_UUID = b"\xff"  # begins no UTF-8 text
+_UUID_LENGTH: Final = 36
 _packer_options: dict[str, Any] = {"use_bin_type": False}
 
 
@@ -91,15 +92,22 @@ def unpack(raw: bytes) -> Any:
 
 def short(reason: str) -> str:
     """Return `reason` as a timeline keeps it: bounded, one line, encodable whatever a provider answered."""
-    printable = "".join(char if char.isprintable() else " " for char in reason[:MAX_REASON])
+    kept = reason[:MAX_REASON]
+    if kept.isprintable():
+        return kept
+    printable = "".join(char if char.isprintable() else " " for char in kept)
     return printable.encode(errors="replace").decode()
 
 
 def pack_provider_id(provider_id: str) -> bytes:
     """Return the stored form of a provider's id: UUIDs in 17 bytes instead of 36."""
-    raw = ids.to_bytes(provider_id)
-    if raw is not None and ids.to_text(raw) == provider_id:
-        return _RAW_UUID + raw
+    if len(provider_id) == _UUID_LENGTH:
+        try:
+            raw = bytes.fromhex(provider_id.replace("-", ""))
+        except ValueError:
+            raw = b""
+        if ids.to_text(raw) == provider_id:
+            return _RAW_UUID + raw
     return provider_id.encode(errors="replace")
 
 
@@ -114,12 +122,9 @@ def unpack_provider_id(raw: bytes) -> str | None:
 
 def digest(*parts: str, size: int = 10) -> bytes:
     """Return `size` bytes that stand for `parts`, each kept apart from the next."""
-    hashed = blake2b(digest_size=size)
-    for part in parts:
-        data = part.encode(errors="surrogatepass")
-        hashed.update(len(data).to_bytes(4, "big"))
-        hashed.update(data)
-    return hashed.digest()
+    data = [part.encode(errors="surrogatepass") for part in parts]
+    kept_apart = b"".join(len(each).to_bytes(4, "big") + each for each in data)
+    return blake2b(kept_apart, digest_size=size).digest()
 
 
 def error_code(raw: bytes) -> ErrorCode | str | None:

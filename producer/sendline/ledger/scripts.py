@@ -1,9 +1,11 @@
 """The Lua scripts: one verb a file, behind a prelude that carries what Python knows.
 
 Keys, record fields, statuses and the table of moves stand once, in Python, and are written into the
-prelude from there. A script is called by its SHA1, so two releases can run side by side.
+scripts from there. The server runs a whole script at each call, so one carries only what its verb uses. A
+script is called by its SHA1, so two releases can run side by side.
 """
 
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha1
@@ -17,7 +19,6 @@ from sendline.ledger.record import FIELDS, VERSION, Flag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from importlib.resources.abc import Traversable
 
 PRELUDE: Final = ("record", "lineage", "rousing", "lines", "places", "notices", "closing")
 """What stands before every verb, in this order."""
@@ -41,6 +42,11 @@ PARTS: Final = {
 SERVER_CLOCK: Final = "return redis.call('TIME')"
 """The body of the scripts' clock. Tests of time put another one in its place."""
 
+_COMMENT: Final = re.compile(r"(?m) *--.*$")
+_FUNCTION: Final = re.compile(r"(?ms)^(local function \w+\(.*?^end\n)")
+_NAME: Final = re.compile(r"local function (\w+)")
+_WORD: Final = re.compile(r"\w+")
+
 
 @dataclass(frozen=True, slots=True)
 class Script:
@@ -54,38 +60,72 @@ class Script:
 @cache
 def script(verb: str, clock: str = SERVER_CLOCK) -> Script:
     """Return the script of `verb`, with the prelude before it."""
-    parts = [(_folder() / "parts" / f"{part}.lua").read_text() for part in PARTS.get(verb, ())]
-    source = "\n".join([tables(clock), prelude(), *parts, (_folder() / f"{verb}.lua").read_text()])
+    parts = [_read(f"parts/{part}.lua") for part in PARTS.get(verb, ())]
+    body = _without_idle(_with_constants("\n".join([prelude(), *parts, _read(f"{verb}.lua")])))
+    source = f"{tables(clock, within=body)}\n{body}"
     return Script(verb, source, sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
 def prelude() -> str:
     """Return the Lua text of what stands before every verb, behind the tables."""
-    return "\n".join((_folder() / "prelude" / f"{part}.lua").read_text() for part in PRELUDE)
+    return "\n".join(_read(f"prelude/{part}.lua") for part in PRELUDE)
 
 
-def _folder() -> "Traversable":
-    return files("sendline.ledger") / "lua"
+def _read(path: str) -> str:
+    return (files("sendline.ledger") / "lua" / path).read_text()
 
 
-def tables(clock: str = SERVER_CLOCK) -> str:
-    """Return the Lua text of everything that Python defines."""
-    numbers = {status.name: code for status, code in CODES.items()}
+def tables(clock: str = SERVER_CLOCK, within: str | None = None) -> str:
+    """Return the Lua text of everything that Python defines, or of what the text `within` mentions of it."""
+    defined = {"VERSION": str(VERSION), "LANES": str(len(LANE_CODES))}
+    defined |= {name: _table(entries) for name, entries in _constants().items()}
+    defined |= {
+        "STATUS": _table({f"[{code}]": repr(s.value) for s, code in CODES.items()}),
+        "FINAL": _table({f"[{CODES[s]}]": "true" for s in Status if s in FINAL}),
+        "MOVES": _moves(proof=False),
+        "PROOFS": _moves(proof=True),
+    }
+    wanted = defined if within is None else defined.keys() & set(_WORD.findall(within))
     return "\n".join(
         [
             f"local function clock() {clock} end",
-            f"local VERSION = {VERSION}",
-            f"local K = {_table({name: f'{key!r}' for name, key in KEYS.items()})}",
-            f"local F = {_table({name: place for place, name in enumerate(FIELDS, 1)})}",
-            f"local S = {_table(numbers)}",
-            f"local STATUS = {_table({f'[{code}]': repr(s.value) for s, code in CODES.items()})}",
-            f"local FINAL = {_table({f'[{CODES[s]}]': 'true' for s in Status if s in FINAL})}",
-            f"local LANES = {len(LANE_CODES)}",
-            f"local FLAG = {_table({flag.name or '': flag.value for flag in Flag})}",
-            f"local MOVES = {_moves(proof=False)}",
-            f"local PROOFS = {_moves(proof=True)}",
+            *(f"local {n} = {text}" for n, text in defined.items() if n in wanted),
         ]
     )
+
+
+@cache
+def _constants() -> "Mapping[str, Mapping[str, object]]":
+    """Return what stands behind the names of Lua's K, F, S and FLAG."""
+    return {
+        "K": {name: repr(key) for name, key in KEYS.items()},
+        "F": {name: place for place, name in enumerate(FIELDS, 1)},
+        "S": {status.name: code for status, code in CODES.items()},
+        "FLAG": {flag.name or "": flag.value for flag in Flag},
+    }
+
+
+def _without_idle(source: str) -> str:
+    """Return `source` without comments, and without the functions of its outermost level that nothing calls.
+
+    Each one that is left is made anew at each call.
+    """
+    kept: list[str] = []
+    words: set[str] = set()
+    for block in reversed(_FUNCTION.split(_COMMENT.sub("", source))):
+        named = _NAME.match(block)
+        if named is None or named[1] in words:
+            kept.append(block)
+            words.update(_WORD.findall(block))
+    return "".join(reversed(kept))
+
+
+def _with_constants(source: str) -> str:
+    """Return `source` with `K.message` and its like replaced by what they stand for.
+
+    Making those tables anew at each call, and looking them up, costs more than most verbs do otherwise.
+    """
+    return re.sub(r"(?<![\w.])(K|F|S|FLAG)\.(\w+)", lambda m: str(_constants()[m[1]][m[2]]), source)
 
 
 def _table(entries: "Mapping[str, object]") -> str:

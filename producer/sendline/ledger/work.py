@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sendline.contract.codes import ErrorCode
 from sendline.contract.status import CODES, Status
@@ -163,8 +163,7 @@ def _packed_settlement(s: Settlement) -> bytes:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Reported:
+class Reported(NamedTuple):
     """What a provider told of one message, found by `message_id` (from our token) or `provider_id`."""
 
     account: str
@@ -182,23 +181,21 @@ Received = Literal["applied", "unchanged", "parked", "foreign", "unknown"]
 
 def receive(limits: Limits, reports: Sequence[Reported]) -> Call[list[Received]]:
     """Take receipts in."""
-    return Call(script("receive"), [limits.packed, *map(_packed_report, reports)], _words)
+    return Call(script("receive"), [limits.packed, pack([_told(each) for each in reports])], _words)
 
 
-def _packed_report(report: Reported) -> bytes:
-    provider_id = report.provider_id
-    return pack(
-        [
-            report.account,
-            report.message_id or b"",
-            pack_provider_id(provider_id) if provider_id else b"",
-            digest(report.account, provider_id) if provider_id else b"",
-            -1 if report.status is None else CODES[report.status],
-            report.code or "",
-            short(report.reason),
-            int(report.guessed),
-        ]
-    )
+def _told(report: Reported) -> list[object]:
+    account, status, message_id, provider_id, code, reason, guessed = report
+    return [
+        account,
+        message_id or b"",
+        pack_provider_id(provider_id) if provider_id else b"",
+        digest(account, provider_id) if provider_id else b"",
+        -1 if status is None else CODES[status],
+        code or "",
+        short(reason),
+        int(guessed),
+    ]
 
 
 def _words(reply: Any) -> list[Any]:

@@ -13,33 +13,8 @@ from sendline import Producer
 from sendline.settings import Settings
 from sendline_worker.embedded import EmbeddedServer
 
+COMMAND = "recover"
 SENDLINE = str(Path(sys.executable).with_name("sendline"))
-
-
-@pytest.fixture
-def run(redis_url, tmp_path):
-    """Type `sendline recover ...`; returns its exit code, what it printed, and what it complained of."""
-
-    def run(*words, **environment):
-        env = {
-            **os.environ,
-            "HOME": str(tmp_path),
-            "XDG_STATE_HOME": str(tmp_path / "state"),
-            "SENDLINE_REDIS_URL": redis_url,
-            **environment,
-        }
-        ended = subprocess.run(
-            [SENDLINE, "recover", *words],
-            check=False,
-            env={name: value for name, value in env.items() if value},
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=60,
-        )
-        return ended.returncode, ended.stdout, ended.stderr
-
-    return run
 
 
 @pytest.fixture
@@ -94,13 +69,15 @@ def test_beside_a_worker_it_wants_to_be_sure(run):
     assert "dispatching goes on" in out
 
 
-def test_an_embedded_server_that_does_not_run_is_started_for_it_alone(run, tmp_path):
+def test_an_embedded_server_that_does_not_run_is_started_for_it_alone(tmp_path):
     directory = tmp_path / "state" / "sendline" / "default"
+    home = {**os.environ, "HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
     with EmbeddedServer(directory) as server, redis.Redis.from_url(server.url) as client:
         client.hset("sl:meta", "ticked_at", 1)
 
-    code, out, err = run("--restored", "--json", SENDLINE_REDIS_URL="")
+    words = [SENDLINE, "recover", "--restored", "--json"]
+    ended = subprocess.run(words, check=False, env=home, capture_output=True, text=True, timeout=60)
 
-    assert (code, err) == (0, "")
-    assert json.loads(out)["recovered"] is True
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert json.loads(ended.stdout)["recovered"] is True
     assert not (directory / "server.json").exists()

@@ -28,9 +28,10 @@ from sendline_worker.accounts import Account, directory_json, directory_of, load
 from sendline_worker.embedded import EmbeddedServer
 from sendline_worker.providers.base import Receipt, UnreadableReceipt
 from sendline_worker.receiver import create_app
+from sendline_worker.receiver.protocol import ReceiverProtocol
 from sendline_worker.receiver.server import configuration
 from sendline_worker.reports import Reading
-from sendline_worker.serving import BoundedProtocol, Server, listening, running
+from sendline_worker.serving import Server, listening, running
 from sendline_worker.tokens import CallbackUrls
 
 LIMITS = Limits()
@@ -73,7 +74,7 @@ def make_accounts(settings):
     return accounts | {"plain": Account("plain", plain.settings, QueryAdapter(plain.adapter))}
 
 
-class Protocol(BoundedProtocol):
+class Protocol(ReceiverProtocol):
     """With less patience than the real one."""
 
     head_seconds = 0.4

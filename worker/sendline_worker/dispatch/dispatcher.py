@@ -40,6 +40,8 @@ LOOK: Final = 0.5
 """The longest rest, so that an orderly shutdown is seen soon."""
 AWAY: Final = 0.5
 """Seconds between two tries while the ledger is away."""
+LAST_TRIES: Final = 3.0
+"""Seconds for which a worker that ends tries to give back what a claim without an answer may have taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +118,10 @@ class Dispatcher:
 
     async def drain(self, timeout: float) -> int:
         """Wait for the calls under way, at most `timeout` seconds; return how many did not end."""
-        last = {*self._carrying, *filter(None, [self._resolving])}
-        if last:
-            await asyncio.wait(last, timeout=timeout)
+        if self._carrying:
+            await asyncio.wait(self._carrying, timeout=timeout)
         if self._resolving is not None:
+            await asyncio.wait({self._resolving}, timeout=min(timeout, LAST_TRIES))
             await end(self._resolving)  # the ledger is still away: what was claimed is judged
         return len(self._carrying)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sendline.contract.codes import ErrorCode
@@ -106,7 +105,7 @@ class Inquirer:
         """Write the first receipt that is not known as another message's."""
         for receipt in found.receipts:
             quoting = report(account.name, message_id, receipt)
-            told = replace(quoting, guessed=not found.sure, reason=without(quoting.reason, message.text))
+            told = quoting._replace(guessed=not found.sure, reason=without(quoting.reason, message.text))
             [word] = await self._ledger.run(work.receive(self._limits, [told]))
             if word != "foreign":
                 level = logging.DEBUG if word == "unchanged" else logging.INFO

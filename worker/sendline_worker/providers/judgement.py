@@ -7,6 +7,8 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
+from pydantic_core import from_json
+
 from sendline.contract.codes import ErrorCode
 from sendline_worker.outcomes import (
     AccountStopped,
@@ -122,10 +124,18 @@ def retry_after(answer: "Answer") -> float | None:
 def json_object(body: bytes) -> dict[str, Any] | None:
     """Return the JSON object that `body` is, or None where it is anything else."""
     try:
-        value = json.loads(body)
+        value = from_json(body)
+    except ValueError:
+        value = _lenient(body)
+    return value if isinstance(value, dict) else None
+
+
+def _lenient(body: bytes) -> Any:
+    """Return what Python's own reader makes of `body`: it is slower, but takes lone surrogates and UTF-16."""
+    try:
+        return json.loads(body)
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
 
 
 def explanation(answered: dict[str, Any] | None) -> str:
@@ -142,7 +152,9 @@ def scrub(text: str) -> str:
 
     Digits count as one number across spaces, dots, dashes and brackets, as people write phone numbers.
     """
-    line = "".join(character if character.isprintable() else " " for character in text[:_SCRUBBED])
+    line = text[:_SCRUBBED]
+    if not line.isprintable():
+        line = "".join(character if character.isprintable() else " " for character in line)
     line = _NUMBER.sub("#", _TOKEN.sub("#", line))
     line = " ".join(line.split())
     return line if len(line) <= REASON_LENGTH else line[: REASON_LENGTH - 1] + "…"

@@ -27,8 +27,6 @@ MOST: Final = 512
 """Reports in one call: a few milliseconds of the server's time."""
 MOST_REJECTED: Final = 64
 """Rejected requests in one call: a megabyte."""
-CALLS: Final = 2
-"""Calls with receipts that are under way at a time: one is made while the other waits for the disk."""
 LOOK_SECONDS: Final = 0.1
 """How often is looked for who has waited too long: a timer for each request would cost more than its wait."""
 
@@ -47,16 +45,17 @@ log = logging.getLogger("sendline.receiver")
 class Collector:
     """Stores what requests tell, many requests' in one call, each kind in calls of its own.
 
-    For one event loop. To store again what was stored before, wholly or in part, does no harm. In which order
-    receipts are stored does not matter; what comes in keeps its order, as STOP and START must. What became
-    of them is counted in `counts`, and logged in one line for each call and account. Whoever waits beyond
-    `until`, by the loop's clock, gets LedgerUnavailable within 0.1 s; what he gave may be stored even so.
+    For one event loop. To store again what was stored before, wholly or in part, does no harm. Each kind has
+    one call under way at a time, so it keeps its order, as STOP and START must; and what arrives meanwhile
+    makes the next call the larger: two at a time would make more and smaller ones. What became of them is
+    counted in `counts`, and logged in one line for each call and account. Whoever waits beyond `until`, by
+    the loop's clock, gets LedgerUnavailable within 0.1 s; what he gave may be stored even so.
     """
 
     def __init__(self, ledger: "AsyncLedger", limits: "Limits", counts: "Counter[str] | None" = None) -> None:
         counts = Counter() if counts is None else counts
         self._reports: _Gatherer[Reported, Received] = _Gatherer(
-            ledger, partial(receive, limits), MOST, partial(_tell, counts, "receipts", ""), calls=CALLS
+            ledger, partial(receive, limits), MOST, partial(_tell, counts, "receipts", "")
         )
         self._arrivals: _Gatherer[Arrival, Arrived] = _Gatherer(
             ledger, partial(inbound, limits), MOST, partial(_tell, counts, "inbound messages", "inbound_")
@@ -120,16 +119,15 @@ class _Gatherer(Generic[T, R]):
         call: "Callable[[Sequence[T]], Call[list[R]]]",
         most: int,
         tell: "Callable[[Sequence[T], Sequence[R]], None]",
-        calls: int = 1,
     ) -> None:
         self._ledger = ledger
-        self._calls = calls
         self._call_of = call
         self._most = most
         self._tell = tell
         self._waiting: deque[_Piece[T, R]] = deque()
-        self._called: dict[asyncio.Task[None], list[_Piece[T, R]]] = {}
-        """What calls to the ledger, and the pieces of its call that is under way."""
+        self._called: list[_Piece[T, R]] = []
+        """The pieces of the call that is under way."""
+        self._calling: asyncio.Task[None] | None = None
         self._look: asyncio.TimerHandle | None = None
 
     def store(self, things: "Sequence[T]", until: float) -> "Awaitable[list[R]]":
@@ -145,8 +143,8 @@ class _Gatherer(Generic[T, R]):
 
     async def aclose(self) -> None:
         """Wait for what was put in."""
-        while self._called:
-            await asyncio.wait(self._called)
+        while self._calling is not None:
+            await asyncio.wait([self._calling])
         if self._look is not None:
             self._look.cancel()
 
@@ -154,21 +152,19 @@ class _Gatherer(Generic[T, R]):
         loop = asyncio.get_running_loop()
         piece = _Piece(things, loop.create_future(), until)
         self._waiting.append(piece)
-        if len(self._called) < self._calls:
-            self._called[loop.create_task(self._work())] = []
+        if self._calling is None:
+            self._calling = loop.create_task(self._work())
         if self._look is None:
             self._look = loop.call_later(LOOK_SECONDS, self._give_up)
         return piece.answer
 
     async def _work(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - for the type checkers
         try:
             while self._waiting:
-                self._called[task] = pieces = list(self._take())
-                await self._call(pieces)
+                self._called = list(self._take())
+                await self._call(self._called)
         finally:
-            del self._called[task]  # at once: whoever puts something in meanwhile must begin a new one
+            self._called, self._calling = [], None  # whoever puts something in now must begin a new one
 
     def _take(self) -> "Iterator[_Piece[T, R]]":
         """Take, in the order of their arrival, the pieces that fit into one call."""
@@ -198,9 +194,8 @@ class _Gatherer(Generic[T, R]):
         """Answer those who have waited too long, and come again while anybody waits."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        under_way = [piece for pieces in self._called.values() for piece in pieces]
-        for piece in (*under_way, *self._waiting):
+        for piece in (*self._called, *self._waiting):
             if piece.until <= now:
                 piece.fail(LedgerUnavailable("the ledger is too slow"))
         self._waiting = deque(piece for piece in self._waiting if not piece.answer.done())
-        self._look = loop.call_later(LOOK_SECONDS, self._give_up) if self._called else None
+        self._look = loop.call_later(LOOK_SECONDS, self._give_up) if self._calling else None

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.requests import ClientDisconnect
 
+from sendline_worker.receiver.protocol import whole_body, write_answer
+
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
@@ -44,11 +46,29 @@ class Lazy(Mapping[str, str]):
         return len(self._made)
 
 
-async def read_body(scope: "Scope", receive: "Receive") -> bytes:
-    """Return the body; raises BodyTooLarge, and ClientDisconnect where its sender went away."""
+async def read_body(scope: "Scope", receive: "Receive", until: float) -> bytes:
+    """Return the body.
+
+    Raises BodyTooLarge; TimeoutError where it is not there at `until`, by the loop's clock; ClientDisconnect
+    where its sender went away.
+    """
+    body = whole_body(scope)  # most are, and a timer would cost more than their reading
+    if body is None:
+        return await _read(scope, receive, until)
+    if len(body) > BODY_MOST:
+        raise BodyTooLarge
+    return body
+
+
+async def _read(scope: "Scope", receive: "Receive", until: float) -> bytes:
     length = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
     if length.isdigit() and int(length) > BODY_MOST:
         raise BodyTooLarge
+    async with asyncio.timeout_at(until):
+        return await _read_parts(receive)
+
+
+async def _read_parts(receive: "Receive") -> bytes:
     body = bytearray()
     more = True
     while more:
@@ -72,6 +92,12 @@ async def answer(
     await send({"type": "http.response.body", "body": body, "more_body": more})
 
 
+async def answer_ok(scope: "Scope", send: "Send") -> None:
+    """Answer that all is well."""
+    if not write_answer(scope, OK, _WELL):
+        await answer(send, OK, "ok")
+
+
 @functools.cache
 def _encoded(status: int, word: str) -> tuple[bytes, "Mapping[bytes, bytes]"]:
     """Return the body and the headers of an answer; there are few, and they are not to be changed."""
@@ -81,6 +107,13 @@ def _encoded(status: int, word: str) -> tuple[bytes, "Mapping[bytes, bytes]"]:
         b"content-length": str(len(body)).encode(),
         b"cache-control": b"no-store",
     }
+
+
+def _on_the_wire(body: bytes, headers: "Mapping[bytes, bytes]") -> bytes:
+    return b"".join([*(b"%b: %b\r\n" % each for each in headers.items()), b"\r\n", body])
+
+
+_WELL: Final = _on_the_wire(*_encoded(OK, "ok"))
 
 
 async def refuse(receive: "Receive", send: "Send", status: int, word: str) -> None:

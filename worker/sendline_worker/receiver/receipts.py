@@ -3,8 +3,7 @@
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from starlette.datastructures import Headers, QueryParams
 from starlette.requests import ClientDisconnect
@@ -13,7 +12,7 @@ from sendline.contract.errors import LedgerError
 from sendline.ledger.rejected import BODY_KEPT, Rejected
 from sendline_worker.providers.base import Hook, UnreadableReceipt
 from sendline_worker.receiver.authentication import Facts, refusal
-from sendline_worker.receiver.exchange import BodyTooLarge, Lazy, answer, read_body, refuse
+from sendline_worker.receiver.exchange import BodyTooLarge, Lazy, answer, answer_ok, read_body, refuse
 from sendline_worker.reports import arrivals, is_unheeded, reports
 
 if TYPE_CHECKING:
@@ -39,8 +38,7 @@ METHODS: Final = frozenset({"POST", "GET"})
 log = logging.getLogger("sendline.receiver")
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
+class _Read(NamedTuple):
     """What the ledger shall be told, and the answer once it was."""
 
     reports: "Sequence[Reported]" = ()
@@ -81,8 +79,7 @@ class Receipts:
         demands = self._demands.get(account.name, ())
         facts = Facts.of(scope) if demands else None  # before the body: its trailers would count as headers
         try:
-            async with asyncio.timeout_at(until):
-                body = await read_body(scope, receive)
+            body = await read_body(scope, receive, until)
         except BodyTooLarge:
             self._note(account, "too_large", "its body is too large")
             return await refuse(receive, send, 413, "too large")
@@ -146,7 +143,7 @@ class Receipts:
             return await answer(send, 503, "unavailable", headers=headers)
         if read.is_fault:
             return await answer(send, 500, "internal")
-        return await answer(send, 200, "ok")
+        return await answer_ok(scope, send)
 
     def _warn_of_unheeded(self, account: "Account", arrived: "Sequence[Arrival]") -> None:
         unheeded = sum(map(is_unheeded, arrived))

@@ -1,5 +1,6 @@
 """The receiver as a server: uvicorn, loopback unless told otherwise, behind whatever ends TLS."""
 
+import gc
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
@@ -12,8 +13,9 @@ from sendline.settings import ledger_url
 from sendline_worker.accounts import load_accounts
 from sendline_worker.receiver.app import create_app
 from sendline_worker.receiver.authentication import authenticators_of
+from sendline_worker.receiver.protocol import ReceiverProtocol
 from sendline_worker.reports import Reading
-from sendline_worker.serving import BACKLOG, BoundedProtocol, Server, listening
+from sendline_worker.serving import BACKLOG, Server, listening
 from sendline_worker.tokens import CallbackUrls
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ CONNECTIONS: Final = 1000
 """At the same time; what comes beyond is answered 503."""
 KEEP_ALIVE: Final = 75
 """Seconds for which an idle connection is kept: longer than proxies keep theirs, so that they close first."""
+OBJECTS: Final = 10_000
+"""New ones, until garbage is looked for: requests leave none behind, and some hundred may wait at a time."""
 STOP_SECONDS: Final = 12
 """How long requests that were begun may take to end: longer than a request may take."""
 
@@ -62,6 +66,8 @@ def serve_on(
 
 
 def _serve(app: "ASGIApp", listener: "socket.socket", on_ready: "Callable[[int], None]") -> int:
+    gc.freeze()  # what is there now stays: no collection need look at it again
+    gc.set_threshold(OBJECTS)
     Server(configuration(app), on_ready).run(sockets=[listener])
     return 0
 
@@ -102,7 +108,7 @@ def configuration(app: "ASGIApp") -> uvicorn.Config:
     """Return how uvicorn shall serve `app`."""
     return uvicorn.Config(
         app,
-        http=BoundedProtocol,
+        http=ReceiverProtocol,
         ws="none",
         lifespan="on",
         access_log=False,

@@ -10,14 +10,33 @@
 --   4 accepted, but its recipient has opted out: its record, which is final.
 
 local RECIPIENT = 8 -- its place in what stands for a message
-local reply, drafts = {NOW}, {}
+local reply, drafts, met = {NOW}, {}, {}
+local together = {} -- {r, ids}: messages that stand in the row in which the first of them, r, does
 
-local function accept(m, reason)
+-- A record as it is stored, or will be.
+local function stored(id)
+  return unsaved[id] or redis.call('GET', K.message .. id)
+end
+
+-- Puts a message into its row, with all others that this call brings.
+local function join_others(id, r)
+  local row = row_key(r[F.lane] .. ':' .. r[F.route], row_of(r))
+  local ids = together[row]
+  if not ids or #ids == PASSED then
+    ids = {}
+    together[row] = ids
+    together[#together + 1] = {r = r, ids = ids}
+  end
+  ids[#ids + 1] = id
+  await_turn(id, r)
+end
+
+local function accept(m, there, reason)
   local id, not_before, valid_for, key, content = m[1], m[4], m[5], m[13], m[14]
-  local there = redis.call('GET', K.message .. id)
+  there = there or met[id] and stored(id)
   if there then
-    local known = read(there)
-    local suppressed = known and known[F.status] == S.SUPPRESSED
+    local r = read(there)
+    local suppressed = r and r[F.status] == S.SUPPRESSED
     return suppressed and {4, id, there} or {1, id, ''}
   end
   if key ~= '' then
@@ -27,10 +46,11 @@ local function accept(m, reason)
       if first:sub(17) ~= content then
         return {3, first_id, ''}
       end
-      return {2, first_id, redis.call('GET', K.message .. first_id) or ''}
+      return {2, first_id, stored(first_id) or ''}
     end
     redis.call('SET', K.idempotency .. key, id .. content, 'PX', IDEMPOTENCY)
   end
+  met[id] = true
   local wait = math.max(not_before - NOW, 0)
   local r = {
     VERSION, reason and S.SUPPRESSED or S.CREATED, m[2], m[3], NOW, 0, wait + valid_for, 0, 0, m[6], m[7], m[RECIPIENT],
@@ -46,18 +66,24 @@ local function accept(m, reason)
   if wait > 0 then
     postpone(id, r, wait)
   else
-    enqueue(id, r, false)
+    join_others(id, r)
   end
   save(id, r)
   return {1, id, ''}
 end
 
+local keys = {}
 for place = 2, #ARGV do
-  drafts[place - 1] = cmsgpack.unpack(ARGV[place])
+  drafts[place - 1] = argument(place)
+  keys[place - 1] = K.message .. drafts[place - 1][1]
 end
+local there = #keys > 0 and redis.call('MGET', unpack(keys)) or {}
 local reasons = opted_out(drafts, #drafts, RECIPIENT)
 for place, m in ipairs(drafts) do
-  reply[place + 1] = accept(m, reasons[m[RECIPIENT]])
+  reply[place + 1] = accept(m, there[place], reasons[m[RECIPIENT]])
+end
+for _, row in ipairs(together) do
+  stand_together(row.ids, row.r, false)
 end
 if next(lines) then
   rouse()

@@ -16,7 +16,6 @@ local room, room_below = tonumber(ARGV[4]), tonumber(ARGV[5])
 local lease, horizon, promise = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local EXAMINED_A_CALL = 1024
 local QUANTUM = 8 -- messages of one turn
-local PASSED = 2000 -- values passed to one command: Lua's stack holds 8,000
 local FULL_FOR_US, IN_FLIGHT_FOR_US = 20000, 1000000
 local GATHER_US = 5000 -- at high rates tokens are let gather for so long: one call for several messages
 
@@ -241,20 +240,12 @@ local remembered = {call}
 if #took > 0 then
   local token = redis.call('HINCRBY', K.meta, 'claims', #took) - #took
   redis.call('HSET', K.meta, 'claimed_at', decimal(NOW_US))
-  local records, timers, until_judged = {}, {}, decimal(NOW + lease)
   for place, taken in ipairs(took) do
-    local id, r, both = taken.id, taken.r, 2 * place
+    local id, r = taken.id, taken.r
     r[F.claim] = token + place
-    local raw = cmsgpack.pack(r)
-    timers[both - 1], timers[both] = until_judged, id
-    records[both - 1], records[both] = K.message .. id, raw
-    remembered[both], remembered[both + 1] = id, token + place
-    reply[place + 3] = {id, token + place, r[F.account], raw}
-  end
-  for first = 1, #timers, PASSED do
-    local last = math.min(first + PASSED - 1, #timers)
-    redis.call('ZADD', K.timers, unpack(timers, first, last))
-    redis.call('MSET', unpack(records, first, last))
+    timers[id] = NOW + lease
+    remembered[2 * place], remembered[2 * place + 1] = id, token + place
+    reply[place + 3] = {id, token + place, r[F.account], save(id, r)}
   end
 end
 redis.call('SET', K.dispatcher .. dispatcher, cmsgpack.pack(remembered), 'PX', CALLS_KEPT)

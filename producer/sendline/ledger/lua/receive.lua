@@ -1,6 +1,6 @@
 -- Takes receipts in: what providers tell of messages they accepted.
 -- KEYS: none (see keys.py).
--- ARGV[2..]: for each receipt a packed array:
+-- ARGV[2]: a packed array with, for each receipt, an array:
 --   account, id from our token ('' if none), provider id (''), digest of account and provider id (''),
 --   target status (-1: news that moves nothing), code, reason, 1 if the message was guessed: found by a search
 -- Returns for each 'applied'; 'unchanged' (known already, or not a move that the table allows);
@@ -66,7 +66,7 @@ local function receive(m)
 end
 
 local reply = {}
-for place = 2, #ARGV do
-  reply[place - 1] = receive(cmsgpack.unpack(ARGV[place]))
+for place, m in ipairs(cmsgpack.unpack(ARGV[2])) do
+  reply[place] = receive(m)
 end
 return close(reply)

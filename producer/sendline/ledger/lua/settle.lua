@@ -24,6 +24,8 @@ end
 local repeated = number == last
 redis.call('SET', K.settler .. ARGV[2], ARGV[3], 'PX', CALLS_KEPT)
 
+local is_anything_parked = redis.call('EXISTS', K.parked) == 1
+
 -- What comes too late still tells the provider's id, by which receipts find the message.
 local function learn(id, r, s)
   if s[7] == '' or r[F.provider_id] ~= '' or is_anothers(id, s[8]) then
@@ -31,7 +33,9 @@ local function learn(id, r, s)
   end
   index(id, r, s[7], s[8])
   amend(id, r)
-  unpark(id, r, s[8])
+  if is_anything_parked then
+    unpark(id, r, s[8])
+  end
   return true
 end
 
@@ -109,15 +113,21 @@ local function settle(s)
     move(id, r, target, s[9], s[10], held)
     index(id, r, s[7], s[8])
     entrust(id, r, s[6])
-    if s[7] ~= '' then
+    if s[7] ~= '' and is_anything_parked then
       unpark(id, r, s[8])
     end
   end
   return 'settled'
 end
 
+local settlements, ids = {}, {}
 for place = 4, #ARGV do
-  reply[place - 3] = settle(cmsgpack.unpack(ARGV[place]))
+  local s = argument(place)
+  settlements[place - 3], ids[place - 3] = s, s[1]
+end
+load_ahead(ids)
+for place, s in ipairs(settlements) do
+  reply[place] = settle(s)
 end
 if next(lines) then
   rouse()

@@ -73,7 +73,8 @@ redis.call('HSET', K.meta, 'ticked_at', NOW)
 local function look(id)
   local r = load(id)
   if not r then
-    return redis.call('ZREM', K.timers, id)
+    timers[id] = false
+    return
   end
   local status = r[F.status]
   if status == S.SENDING then
@@ -83,18 +84,18 @@ local function look(id)
     if expires_at(r) <= NOW then
       give_up(id, r, S.EXPIRED, r[F.error], 'its validity ended')
     elseif has(r, FLAG.QUEUED) then
-      redis.call('ZADD', K.timers, expires_at(r), id)
+      timers[id] = expires_at(r)
     else
       enqueue(id, r, false)
       save(id, r)
     end
   elseif status == S.UNCERTAIN then
     r[F.text] = '' -- final from now on: its deadline has passed
-    redis.call('ZREM', K.timers, id)
+    timers[id] = false
     redis.call('ZREM', K.uncertain, id)
     save(id, r, RETENTION)
   else
-    redis.call('ZREM', K.timers, id)
+    timers[id] = false
     if status == S.SENT and r[F.provider_id] ~= '' and r[F.created] + r[F.due] > NOW then
       redis.call('ZADD', K.unreported, NOW, id)
     end

@@ -83,5 +83,7 @@ def read_event(data: dict[str, Any]) -> list[Receipt]:
     status = first.get("status") if isinstance(first, dict) else None
     if not isinstance(status, str):
         raise UnreadableReceipt("a recipient without a status")
-    moved, code = _TOLD.get(status, (None, None))
-    return [Receipt(provider_id, moved, code, scrub(f"status: {status}"))]
+    reason = f"status: {status}"
+    if status not in _TOLD:
+        return [Receipt(provider_id, None, reason=scrub(reason))]
+    return [Receipt(provider_id, *_TOLD[status], reason)]

@@ -9,17 +9,23 @@ do
   local OWED_MOST = LARGEST -- units: no more is ever paid at once
   local MOVED = 4 -- times as dear as a message that is merely looked at
 
-  -- What every token of an account earns for the lanes that wait for it.
-  local function pay(house, cost)
+  -- Writes down for the account what went. Every token earns something for the lanes that wait for it.
+  local function pay(house, messages, units)
+    if messages == 0 then
+      return
+    end
+    local a = house.a
+    a.flying, a.units = a.flying + messages, a.units + units
+    left[a.name] = left[a.name] and left[a.name] - messages
     for lane = 1, LANES - 1 do
       local waits = #house.lanes[lane] > 0
-      house.a.owed[lane] = waits and math.min(house.a.owed[lane] + cost * shares[lane] / 1000000, OWED_MOST) or 0
+      a.owed[lane] = waits and math.min(a.owed[lane] + units * shares[lane] / 1000000, OWED_MOST) or 0
     end
   end
 
   -- Takes one message for the account, at the instant `at` (us). Returns whether it goes: not one that is over.
   local function claim(id, r, v, a, at)
-    set(r, FLAG.QUEUED, false)
+    r[F.flags] = r[F.flags] - FLAG.QUEUED
     if expires_at(r) <= NOW then
       give_up(id, r, S.EXPIRED, r[F.error], 'its validity ended')
       return false
@@ -114,6 +120,7 @@ do
         if at > NOW_US then
           met[id] = nil
           put_back(key, ids, place)
+          pay(house, got, units)
           if not held then -- nobody else takes the tokens that it waits for; a day that is over, `choose` knows
             house.short_until = at < math.huge and at or NOW_US
           end
@@ -124,13 +131,11 @@ do
           if n_from then
             spend(n_from, at, cost)
           end
-          a.flying, a.units = a.flying + 1, a.units + cost
-          left[a.name] = left[a.name] and left[a.name] - 1
-          pay(house, cost)
           got, units = got + 1, units + cost
         end
       end
     end
+    pay(house, got, units)
     return got, units, false
   end
 end

@@ -1,4 +1,5 @@
--- What every verb ends with: `return close(reply)`. Writes counts and events, and tells how far the ledger has come.
+-- What every verb ends with: `return close(reply)`. Writes records, timers, counts and events, each kind together, and
+-- tells how far the ledger has come.
 -- Returns {reply, born us, era, sequence, mark us}.
 
 local EVENTS_AN_ENTRY = 100 -- one command costs more than the writing of one event
@@ -21,7 +22,43 @@ local function write_events()
   redis.call('HSET', K.meta, 'seq', string.format('%.0f', SEQ), 'mark', mark)
 end
 
+local function write_records()
+  local values, n = {}, 0
+  for id, raw in pairs(unsaved) do
+    values[n + 1], values[n + 2] = K.message .. id, raw
+    n = n + 2
+  end
+  for first = 1, n, PASSED do
+    redis.call('MSET', unpack(values, first, math.min(first + PASSED - 1, n)))
+  end
+end
+
+local function write_timers()
+  local set, gone, n, texts = {}, {}, 0, {}
+  for id, at in pairs(timers) do
+    if at then
+      texts[at] = texts[at] or string.format('%.0f', at)
+      set[n + 1], set[n + 2] = texts[at], id
+      n = n + 2
+    else
+      gone[#gone + 1] = id
+    end
+  end
+  for first = 1, n, PASSED do
+    redis.call('ZADD', K.timers, unpack(set, first, math.min(first + PASSED - 1, n)))
+  end
+  for first = 1, #gone, PASSED do
+    redis.call('ZREM', K.timers, unpack(gone, first, math.min(first + PASSED - 1, #gone)))
+  end
+end
+
 local function close(reply)
+  if next(unsaved) then
+    write_records()
+  end
+  if next(timers) then
+    write_timers()
+  end
   for name, by in pairs(deltas) do
     if by ~= 0 then
       redis.call('HINCRBY', K.counts, name, by)

@@ -53,14 +53,14 @@ local function join(lane, route, row)
   redis.call('ZADD', K.ready .. lane, 'LT', NOW_US, route)
 end
 
--- Puts an id into its row.
-local function stand(id, r, at_head)
+-- Puts ids into the row of the message `r`: all of them belong there. No more than PASSED.
+local function stand_together(ids, r, at_head)
   local lane, route, row = r[F.lane], r[F.route], row_of(r)
-  local length = redis.call(at_head and 'LPUSH' or 'RPUSH', row_key(lane .. ':' .. route, row), id)
+  local length = redis.call(at_head and 'LPUSH' or 'RPUSH', row_key(lane .. ':' .. route, row), unpack(ids))
   if route ~= '' then
     local known = lines[lane .. ':' .. route]
     lines[lane .. ':' .. route] = true
-    if length == 1 then
+    if length == #ids then
       join(lane, route, row)
       local campaign = row:match('^([^@]+)@')
       if campaign then
@@ -70,6 +70,11 @@ local function stand(id, r, at_head)
       redis.call('ZADD', K.ready .. lane, 'NX', NOW_US, route)
     end
   end
+end
+
+-- Puts an id into its row.
+local function stand(id, r, at_head)
+  stand_together({id}, r, at_head)
 end
 
 -- Its row, and the one in which it may stand instead until the next claim: the one from before accounts of its route

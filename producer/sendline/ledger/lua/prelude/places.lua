@@ -3,19 +3,24 @@
 local LONGEST_CLAIM = 120000 -- ms: above any lease
 local FIRST_ASKED = 30000 -- ms after which a provider is first asked what became of an uncertain message
 
--- Puts a waiting message into its line; its timer is then the end of its validity.
-local function enqueue(id, r, at_head)
-  stand(id, r, at_head)
+-- What a waiting message is that stands in its line: its timer is then the end of its validity.
+local function await_turn(id, r)
   set(r, FLAG.QUEUED, true)
   r[F.due] = 0
-  redis.call('ZADD', K.timers, expires_at(r), id)
+  timers[id] = expires_at(r)
+end
+
+-- Puts a waiting message into its line.
+local function enqueue(id, r, at_head)
+  stand(id, r, at_head)
+  await_turn(id, r)
 end
 
 -- Keeps a waiting message out of its line until `delay` ms from now; the tick puts it back.
 local function postpone(id, r, delay)
   set(r, FLAG.QUEUED, false)
   r[F.due] = NOW + delay - r[F.created]
-  redis.call('ZADD', K.timers, math.min(NOW + delay, expires_at(r)), id)
+  timers[id] = math.min(NOW + delay, expires_at(r))
 end
 
 -- A final message: no text, no timer, kept for the retention.
@@ -28,7 +33,7 @@ do
     r[F.due] = 0
     r[F.expires] = 0
     set(r, FLAG.QUEUED, false)
-    redis.call('ZREM', K.timers, id)
+    timers[id] = false
     if is_anything_late == nil then
       is_anything_late = redis.call('EXISTS', K.unreported) == 1
     end
@@ -43,7 +48,7 @@ end
 local function hold(id, r)
   set(r, FLAG.QUEUED, false)
   r[F.due] = NOW + DEADLINE - r[F.created]
-  redis.call('ZADD', K.timers, NOW + DEADLINE, id)
+  timers[id] = NOW + DEADLINE
   local asks = redis.call('HGET', K.account .. r[F.account], 'asks') == '1'
   redis.call('ZADD', K.uncertain, asks and NOW + FIRST_ASKED or '+inf', id)
 end
@@ -147,27 +152,20 @@ end
 -- account can be asked, its timer is the instant at which its receipt is late.
 local entrust
 do
-  local waits, instants = {}, {} -- of accounts: ms (0: not asked), and when they are over
-
-  local function look_up(name)
-    waits[name] = tonumber(redis.call('HGET', K.account .. name, 'receipt_ms') or 0)
-    instants[name] = string.format('%.0f', NOW + waits[name])
-  end
+  local waits = {} -- of accounts: ms (0: not asked)
 
   function entrust(id, r, deadline)
     local name = r[F.account]
+    local wait = waits[name]
+    if not wait then
+      wait = tonumber(redis.call('HGET', K.account .. name, 'receipt_ms') or 0)
+      waits[name] = wait
+    end
     r[F.text] = ''
     r[F.due] = math.max(NOW + deadline - r[F.created], 1)
     r[F.expires] = 0
     set(r, FLAG.QUEUED, false)
-    if not waits[name] then
-      look_up(name)
-    end
-    if waits[name] > 0 and waits[name] < deadline then
-      redis.call('ZADD', K.timers, instants[name], id)
-    else
-      redis.call('ZREM', K.timers, id)
-    end
+    timers[id] = wait > 0 and wait < deadline and NOW + wait
     save(id, r, deadline + RETENTION)
   end
 end

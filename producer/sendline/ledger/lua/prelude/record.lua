@@ -14,9 +14,11 @@ local WAKE_EVERY, WAKES_MOST = 1000, 100 -- ms, wakes in their queue
 local CALLS_KEPT = 600000 -- ms for which a dispatcher's last call is known: no connection holds one back for longer
 local AWAKE_MOST = 60000 -- ms; a longer promise was made before the clock stepped back
 
-local ARRAY_OF_5 = string.char(0x95) -- what msgpack puts before five values
+local EVENT = string.char(0x95, 0xb0) -- what msgpack puts before five values, and before an id, the first of them
+local PASSED = 2000 -- values passed to one command: Lua's stack holds 8,000
 
 local deltas, flights, events, lines, notices = {}, {}, {}, {}, {}
+local unsaved, timers = {}, {} -- id to its packed record, and to its instant (ms; false: none): written by `close`
 local HOOKED -- ',a,b,': accounts that name an endpoint which is told of their messages (see lineage.lua)
 
 -- What is packed in `raw`, or false where there is nothing or it can't be read.
@@ -39,16 +41,27 @@ do
 
   -- A record that can't be read is passed over, so that it harms no other; `sendline audit` names it.
   function read(raw)
-    if not raw or raw:byte(1) ~= ARRAY then
+    local kind, high, low
+    if raw then
+      kind, high, low = raw:byte(1, 3)
+    end
+    if kind ~= ARRAY then
       return decode(raw)
     end
     local readable, r = pcall(values_of, raw)
-    return readable and #r == raw:byte(2) * 256 + raw:byte(3) and r
+    return readable and #r == high * 256 + low and r
   end
 end
 
+local ahead = {} -- id to its record, until it is asked for
+
 local function load(id)
-  return read(redis.call('GET', K.message .. id))
+  local r = ahead[id]
+  if r == nil then
+    return read(unsaved[id] or redis.call('GET', K.message .. id))
+  end
+  ahead[id] = nil
+  return r
 end
 
 -- The records of up to 1024 messages, each as `load` returns it.
@@ -64,27 +77,47 @@ local function load_all(ids)
   return records
 end
 
+-- Reads the records of up to 1024 messages together, before `load` is called for each.
+local function load_ahead(ids)
+  for place, r in ipairs(load_all(ids)) do
+    ahead[ids[place]] = r
+  end
+end
+
+-- What Python packed as an array of at most fifteen values.
+local function argument(place)
+  return {cmsgpack.unpack(ARGV[place]:sub(2))} -- as in `read`
+end
+
 -- Redis out of memory refuses a script whose first write needs some; after any other write it lets it go on.
 -- Every verb that helps the ledger drain begins with this one.
 local function go_on_when_full()
   redis.call('DEL', K.nothing)
 end
 
+-- Writes a record. Returns it as it is stored.
 local function save(id, r, ttl)
+  local raw = cmsgpack.pack(r)
   if ttl then
-    redis.call('SET', K.message .. id, cmsgpack.pack(r), 'PX', ttl)
+    unsaved[id] = nil
+    redis.call('SET', K.message .. id, raw, 'PX', ttl)
   else
-    redis.call('SET', K.message .. id, cmsgpack.pack(r))
+    unsaved[id] = raw
   end
+  return raw
 end
 
 -- Writes what changes neither status nor the time for which it is kept.
 local function amend(id, r)
-  redis.call('SET', K.message .. id, cmsgpack.pack(r), 'KEEPTTL')
+  if unsaved[id] then
+    save(id, r)
+  else
+    redis.call('SET', K.message .. id, cmsgpack.pack(r), 'KEEPTTL')
+  end
 end
 
 local function has(r, flag)
-  return math.floor(r[F.flags] / flag) % 2 == 1
+  return r[F.flags] % (2 * flag) >= flag
 end
 
 local function set(r, flag, on)
@@ -99,6 +132,21 @@ end
 
 local function is_waiting(r)
   return r[F.status] == S.CREATED or r[F.status] == S.RETRYING
+end
+
+local packed
+do
+  local known = {}
+
+  -- A value packed: most of them come again and again.
+  function packed(value)
+    local raw = known[value]
+    if not raw then
+      raw = cmsgpack.pack(value)
+      known[value] = raw
+    end
+    return raw
+  end
 end
 
 local write_down
@@ -122,19 +170,22 @@ do
     return timeline:sub(1, first) .. timeline:sub(offset + 1)
   end
 
-  -- Adds an entry to its timeline: a change of its status, or news that changed none. `at`: its instant (ms), if not now.
+  -- Adds an entry to its timeline: a change of its status, or news that changed none. `at`: its instant (ms), if not
+  -- now. Returns its status, and the code with the reason, packed.
   function write_down(r, code, reason, at)
-    local timeline = r[F.timeline] .. cmsgpack.pack(r[F.status], (at or NOW) - r[F.created], code, reason)
+    local status, said = packed(r[F.status]), packed(code) .. packed(reason)
+    local timeline = r[F.timeline] .. status .. packed((at or NOW) - r[F.created]) .. said
     if #timeline > TIMELINE_FULL then
       timeline = shorten(timeline)
     end
     r[F.timeline] = timeline
+    return status, said
   end
 end
 
 local function record_change(id, r, code, reason, at)
-  write_down(r, code, reason, at)
-  events[#events + 1] = ARRAY_OF_5 .. cmsgpack.pack(id, r[F.status], at or NOW, code, reason)
+  local status, said = write_down(r, code, reason, at)
+  events[#events + 1] = EVENT .. id .. status .. packed(at or NOW) .. said
   if has(r, FLAG.HOOKED) then
     notices[#notices + 1] = {place = #events, about = id, url = cmsgpack.unpack(r[F.extras]).callback_url}
   elseif HOOKED and HOOKED:find(',' .. r[F.account] .. ',', 1, true) then
@@ -153,12 +204,12 @@ local function move(id, r, to, code, reason, proof, at)
   if not allowed then
     return false
   end
-  count(STATUS[from], -1)
-  count(STATUS[to], 1)
+  local left, joined, account = STATUS[from], STATUS[to], r[F.account]
+  deltas[left], deltas[joined] = (deltas[left] or 0) - 1, (deltas[joined] or 0) + 1
   if from == S.SENDING then
-    flights[r[F.account]] = (flights[r[F.account]] or 0) - 1
+    flights[account] = (flights[account] or 0) - 1
   elseif to == S.SENDING then
-    flights[r[F.account]] = (flights[r[F.account]] or 0) + 1
+    flights[account] = (flights[account] or 0) + 1
   end
   if from == S.UNCERTAIN then
     redis.call('ZREM', K.uncertain, id)

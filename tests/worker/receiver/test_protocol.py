@@ -1,0 +1,62 @@
+"""The shorter way that a receipt takes where it comes whole: what is answered is the same either way."""
+
+import json
+import re
+
+import pytest
+
+from worker.receiver.house import data, head, housed
+
+
+@pytest.fixture
+def house(tmp_path):
+    with housed(tmp_path) as house:
+        house.sent("abc")
+        yield house
+
+
+def answer_on(connection):
+    """Read an answer, without its date."""
+    received = b""
+    while not received.endswith(b"}"):
+        part = connection.recv(65536)
+        assert part
+        received += part
+    return re.sub(rb"date: [^\r]+\r\n", b"date: now\r\n", received)
+
+
+def test_a_receipt_whose_body_comes_behind_its_head_is_answered_as_a_whole_one_is(house):
+    body = json.dumps(data("abc", "delivered")).encode()
+    length = f"Content-Length: {len(body)}"
+    with house.connected() as connection:
+        connection.sendall(head(house.account_url(), length) + body)
+        whole = answer_on(connection)
+        connection.sendall(head(house.account_url(), length, "Expect: 100-continue"))
+        assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"  # it waits for the body now
+        connection.sendall(body)
+        in_parts = answer_on(connection)
+    assert whole == in_parts
+    assert whole.startswith(b"HTTP/1.1 200 OK\r\ndate: now\r\ncontent-type: application/json\r\n")
+    assert house.app.state.counts == {"applied": 1, "unchanged": 1}
+
+
+@pytest.mark.parametrize("line", ["Connection: close", "Connection: keep-alive, close"])
+def test_whoever_asks_for_the_end_of_the_connection_gets_it(house, line):
+    body = json.dumps(data("abc", "delivered")).encode()
+    answer = house.raw(head(house.account_url(), line, f"Content-Length: {len(body)}") + body)
+    assert answer.endswith(b'\r\n\r\n{"status":"ok"}')
+    assert b"\r\nconnection: close\r\n" in answer
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps(data("abc", "delivered")).encode("utf-16"),
+        json.dumps(data("abc", "delivered") | {"of": "\ud800"}).encode(),
+        json.dumps(data("abc", "delivered") | {"of": float("nan")}).encode(),
+    ],
+    ids=["UTF-16", "a lone surrogate", "not a number"],
+)
+def test_whatever_python_reads_as_json_is_read(house, body):
+    assert house.post(house.account_url(), body).status_code == 200
+    assert house.app.state.counts == {"applied": 1}
