@@ -29,6 +29,7 @@ from sendline_worker.dispatch.latest import Latest
 from sendline_worker.dispatch.policy import RetryPolicy
 from sendline_worker.dispatch.settler import Settler
 from sendline_worker.dispatch.tasks import end
+from sendline_worker.dispatch.texts import Texts
 from sendline_worker.providers.registry import simulated_account
 from sendline_worker.simulator import SimulatorClient, SimulatorOptions, running
 from sendline_worker.tokens import CallbackUrls
@@ -75,7 +76,7 @@ class Stage:
             name=name,
             ledger=ledger,
             limits=limits,
-            carrier=Carrier(accounts, wire, CallbackUrls(None, ())),
+            carrier=Carrier(accounts, wire, CallbackUrls(None, ()), Texts(ledger)),
             settler=settler,
             policy=RetryPolicy.of(self.settings),
             bounds=Bounds(connections, lease),

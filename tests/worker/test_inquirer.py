@@ -30,6 +30,7 @@ from sendline_worker.dispatch.inquirer import Inquirer
 from sendline_worker.dispatch.policy import RetryPolicy
 from sendline_worker.dispatch.settler import Settler
 from sendline_worker.dispatch.tasks import end
+from sendline_worker.dispatch.texts import Texts
 from sendline_worker.receiver import create_app
 from sendline_worker.receiver.server import configuration
 from sendline_worker.serving import Server, listening
@@ -89,7 +90,7 @@ class Stage:
         wire = Wire(connections=20, total=self.settings.call_timeout)
         name = f"test-{time.monotonic_ns()}"
         settler = Settler(name, ledger, limits)
-        carrier = Carrier(self.accounts, wire, self.urls)
+        carrier = Carrier(self.accounts, wire, self.urls, Texts(ledger))
         dispatcher = Dispatcher(
             name=name,
             ledger=ledger,

@@ -25,6 +25,7 @@ from sendline_worker.alerts import Alerts
 from sendline_worker.days import midnights
 from sendline_worker.ending import UNHEALTHY, end_at_once
 from sendline_worker.watch import Watch
+from sendline_worker.windows import publish_windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,6 +41,8 @@ LOCK: Final = 2.5
 """Seconds after its last tick until another worker takes over."""
 MOST: Final = 500
 """Messages one call looks at, so that no call holds the ledger up."""
+LONGEST: Final = 0.7
+"""Seconds after which the rest waits for the next tick: a canceled campaign may have millions."""
 CALENDARS_EVERY: Final = 3600.0
 """Seconds after which the coming midnights are published anew; each time those of a week."""
 
@@ -88,12 +91,13 @@ class Ticker:
             self._publish()
         elif elapsed.now() >= self._calendars_due:
             self._publish_calendars()
+        until = elapsed.now() + LONGEST
         while True:
             ticked = self._ledger.run(work.tick(self._limits, self._name, lock=LOCK, most=MOST))
             self._tell(behind=ticked.behind)
             if ticked.behind or not ticked.mine:
                 return
-            if ticked.looked_at < MOST:
+            if ticked.looked_at < MOST or elapsed.now() > until:
                 break
         self._find_routes()
         self._alerts.look()
@@ -151,6 +155,7 @@ class Ticker:
             capped = account.daily_cap or account.sender_daily_cap or account.time_zone != "UTC"
             if capped or self._ledger.run(account_state(account.name)).days:
                 self._ledger.run(calendar(account.name, midnights(now, account.time_zone)))
+        publish_windows(self._ledger, now)
         self._calendars_due = elapsed.now() + CALENDARS_EVERY
 
     def _find_routes(self) -> None:

@@ -17,6 +17,16 @@ KEYS: Final[dict[str, str]] = {
     "turns": "sl:turns",  # hash: lane code : route to the instant (us) at which it was last served
     "weights": "sl:weights",  # hash: campaign to its weight, where that is not 1
     "timers": "sl:t",  # sorted set, id by the instant (ms) at which the tick must look at it
+    # Campaigns
+    "campaign": "sl:c:",  # + name: hash of its spec, state, the import's progress, and its counts
+    "campaigns": "sl:cs",  # sorted set: campaign by the instant (ms) at which it was founded
+    "members": "sl:cm:",  # + name: list of the ids of its messages, in the order of its source
+    "hours": "sl:ch:",  # + name: hash, key of time zones to when its window opens and closes (us), in turns
+    "outcomes": "sl:cx:",  # + name: string, its newest outcomes: 0, or 1 for a failure
+    "stilled": "sl:cq",  # set: campaigns of which nothing may go
+    "starts": "sl:ct",  # sorted set: campaign by the instant (ms) at which it starts
+    "running": "sl:co",  # set: campaigns that were started and have messages that are not final
+    # Messages of unknown fate
     "uncertain": "sl:u",  # sorted set: uncertain id by the instant (ms) at which its provider is asked next
     "unreported": "sl:ur",  # the same for what is sent, and whose receipt is late
     # Accounts

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any, Final
 
+from sendline.contract import ids
 from sendline.contract.lane import LANE_CODES, Lane
 from sendline.contract.message import instant
 from sendline.ledger.call import Call
@@ -66,8 +67,13 @@ class Row:
 
 def parts_of_name(name: str) -> tuple[str, str | None]:
     """Return the campaign, and what stands for the sender, in a row's name; None: it is of all senders."""
-    campaign, at, mark = name.partition("@")
-    return campaign, mark if at else None
+    head, at, mark = name.partition("@")
+    return head.partition("#")[0], mark if at else None
+
+
+def zones_of_name(name: str) -> str:
+    """Return the key of the time zones whose recipients a row is for; empty: it is for all."""
+    return name.partition("@")[0].partition("#")[2]
 
 
 def read_rows(
@@ -109,10 +115,17 @@ def places_of(ledger: "Ledger", message: "Message") -> tuple[str, ...]:
         return ("",)
     split = (ledger.run(Call("HGET", [KEYS["meta"], "split"], maybe_bytes)) or b"").decode()
     whole = (message.campaign or "") if message.lane is Lane.BULK else ""
+    if whole and (zones := ledger.run(_zones(message.id))):
+        whole += f"#{zones}"
     by_sender = f"{whole}@{mark_of((message.sender or '').encode())}"
     if any(f",{name}," in split for name in message.route):
         return by_sender, whole
     return whole, by_sender
+
+
+def _zones(message_id: str) -> Call[str]:
+    raw_id = ids.to_bytes(message_id) or b""
+    return Call("GET", [message_key(raw_id)], lambda raw: Record(raw).zones.decode() if raw else "")
 
 
 def mark_of(sender: bytes) -> str:

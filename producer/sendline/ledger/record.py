@@ -40,10 +40,11 @@ FIELDS: Final = (
     "extras",  # packed map of what only senders read: callback_url, metadata
     "timeline",  # packed (status, ms after created, code, reason), one after the other
     "campaign",
+    "zones",  # key of the recipient's time zones, where its campaign has a window
 )
 """The stored order. Append, never reorder."""
 
-_APPENDED: Final = {"campaign": b""}
+_APPENDED: Final = {"campaign": b"", "zones": b""}
 """What stands for a field that a record of an earlier release lacks."""
 
 
@@ -62,6 +63,13 @@ class Flag(IntFlag):
     """It was `uncertain` and is sent again: a later attempt proves nothing about the earlier one."""
     HOOKED = 64
     """It names a `callback_url`: that endpoint is told of each of its events."""
+    TEMPLATED = 128
+    """It is of a campaign that was founded: that has its text, its end and its `callback_url`, and counts it.
+
+    `extras` hold the values of its variables. `expires` is 0 until its first claim.
+    """
+    WATCHED = 256
+    """Its campaign pauses by itself when too many fail."""
 
 
 UNREADABLE: Final = (
@@ -190,7 +198,7 @@ class Record:
     def message(self, message_id: bytes) -> Message:
         """Return the message as its sender sees it."""
         flags = Flag(self.flags)
-        extras: dict[bytes, Any] = unpack(self.extras) if self.extras else {}
+        extras: dict[bytes, Any] = unpack(self.extras) if self.extras and Flag.TEMPLATED not in flags else {}
         route: str = self.route.decode()
         asked = OnUncertain.HOLD if Flag.HOLD in flags else OnUncertain.RESEND
         return Message(

@@ -2,7 +2,7 @@
 
 from sendline.ledger.call import Call
 from sendline.ledger.keys import KEYS
-from sendline.ledger.lines import parts_of_name
+from sendline.ledger.lines import parts_of_name, zones_of_name
 from sendline.ledger.record import lane_of
 
 
@@ -83,9 +83,11 @@ def line_name(row: str) -> str:
 
 def row_name(row: str) -> str:
     """Return a row's name for people: its line, with its campaign and what stands for its sender."""
-    campaign, mark = parts_of_name(parts_of(row)[2])
+    name = parts_of(row)[2]
+    (campaign, mark), zones = parts_of_name(name), zones_of_name(name)
     told = [
         *([f"campaign {campaign}"] if campaign else []),
+        *([f"time zone {zones.replace('|', ' or ')}"] if zones else []),
         *([f"sender {mark or 'not named'}"] if mark is not None else []),
     ]
     return f"{line_name(row)}{' (' if told else ''}{', '.join(told)}{')' if told else ''}"

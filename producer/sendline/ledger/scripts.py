@@ -20,7 +20,7 @@ from sendline.ledger.record import FIELDS, VERSION, Flag
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PRELUDE: Final = ("record", "lineage", "rousing", "lines", "places", "notices", "closing")
+PRELUDE: Final = ("record", "lineage", "rousing", "lines", "places", "notices", "campaigns", "closing")
 """What stands before every verb, in this order."""
 PARTS: Final = {
     "accept": ("suppression",),
@@ -31,7 +31,8 @@ PARTS: Final = {
     "adjust": ("changes", "adjusting"),
     "halt": ("changes",),
     "resume": ("changes", "easing"),
-    "tick": ("changes", "easing"),
+    "enlist": ("suppression",),
+    "tick": ("changes", "easing", "ending"),
     "notices": ("telling",),
     "told": ("telling",),
     "readmit": ("telling",),

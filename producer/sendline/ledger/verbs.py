@@ -110,6 +110,16 @@ def get(message_id: bytes) -> Call[Message | None]:
     )
 
 
+def get_all(message_ids: Sequence[bytes]) -> Call[list[Message | None]]:
+    """Read messages, at least one; None for each that is unknown."""
+
+    def read(reply: Any) -> list[Message | None]:
+        pairs = zip(message_ids, reply, strict=True)
+        return [Record(raw).message(message_id) if raw else None for message_id, raw in pairs]
+
+    return Call("MGET", [message_key(each) for each in message_ids], read)
+
+
 def cancel(limits: Limits, message_id: bytes) -> Call[Message | None]:
     """Cancel a message that waits, or ask for it where it is being sent; None where it is unknown."""
     return Call(

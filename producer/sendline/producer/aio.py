@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
 from sendline.contract.draft import Fields
 from sendline.contract.errors import LedgerError
@@ -22,7 +22,9 @@ from sendline.producer.sharing import IDLE, Share
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sendline.campaigns.fields import CampaignFields
     from sendline.ledger.directory import Directory
+    from sendline.producer.campaign import AsyncCampaign
     from sendline.settings import Settings
 
 T = TypeVar("T")
@@ -98,6 +100,21 @@ class AsyncProducer:
     async def cancel(self, message_id: str) -> Message:
         """Cancel a message that waits, or ask for it. See Producer.cancel()."""
         return await self._do(self._core.cancel(message_id))
+
+    async def campaign(self, name: str, **fields: "Unpack[CampaignFields]") -> "AsyncCampaign":
+        """Found a campaign and import its recipients; with the name alone, find one that is there.
+
+        campaign = await producer.campaign("black-friday", text="Hi {{ name }}, ...", recipients="people.csv")
+        await campaign.start()
+
+        The arguments are those of CampaignFields. An import that was cut off goes on when the same call is
+        made again: every recipient gets one message. Nothing is sent before `start()`.
+
+        Raises InvalidCampaign (naming the field), LedgerUnavailable, LedgerRefused.
+        """
+        from sendline.producer.campaign import AsyncCampaign  # noqa: PLC0415 - few apps have campaigns
+
+        return AsyncCampaign(await self._do(self._core.campaign(name, fields)), self._do)
 
     def events(self, after: int | None = None, *, timeout: float | None = None) -> AsyncIterator[Event]:
         """Yield every change of status, in order, as it happens. See Producer.events().

@@ -28,6 +28,8 @@ from sendline.producer.plan import Pause, Plan
 from sendline.producer.sharing import Names, Share, Sharing
 
 if TYPE_CHECKING:
+    from sendline.campaigns.fields import CampaignFields
+    from sendline.producer.campaign import CampaignPlans
     from sendline.settings import Settings
 
 BATCH: Final = 256
@@ -109,6 +111,18 @@ class Core:
         """Read how many messages have each status."""
         found: dict[str, int] = yield verbs.counts()
         return found
+
+    def campaign(self, name: str, fields: "CampaignFields") -> Plan["CampaignPlans"]:
+        """Found a campaign and import its recipients; without fields, find one."""
+        from sendline.campaigns import steering  # noqa: PLC0415 - few apps have campaigns
+        from sendline.producer.campaign import CampaignPlans  # noqa: PLC0415
+
+        yield from self._refresh()
+        if fields:
+            yield from steering.create(self._limits, self._rules, name, fields)
+        else:
+            yield from steering.find(name)
+        return CampaignPlans(name, self._limits, self._clock, self.campaign)
 
     def events(self, after: int | None, timeout: float | None) -> Following[Event]:
         """Read the events alone."""

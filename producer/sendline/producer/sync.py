@@ -4,7 +4,7 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
 from sendline.contract.draft import Fields
 from sendline.contract.errors import LedgerError
@@ -21,7 +21,9 @@ from sendline.producer.sharing import IDLE, Share
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sendline.campaigns.fields import CampaignFields
     from sendline.ledger.directory import Directory
+    from sendline.producer.campaign import Campaign
     from sendline.settings import Settings
 
 T = TypeVar("T")
@@ -115,6 +117,21 @@ class Producer:
         it is too late. Raises UnknownMessage.
         """
         return self._do(self._core.cancel(message_id))
+
+    def campaign(self, name: str, **fields: "Unpack[CampaignFields]") -> "Campaign":
+        """Found a campaign and import its recipients; with the name alone, find one that is there.
+
+        campaign = producer.campaign("black-friday", text="Hi {{ name }}, ...", recipients="people.csv")
+        campaign.start()
+
+        The arguments are those of CampaignFields. An import that was cut off goes on when the same call is
+        made again: every recipient gets one message. Nothing is sent before `start()`.
+
+        Raises InvalidCampaign (naming the field), LedgerUnavailable, LedgerRefused.
+        """
+        from sendline.producer.campaign import Campaign  # noqa: PLC0415 - few apps have campaigns
+
+        return Campaign(self._do(self._core.campaign(name, fields)), self._do)
 
     def events(self, after: int | None = None, *, timeout: float | None = None) -> Iterator[Event]:
         """Yield every change of status, in order, as it happens.

@@ -79,23 +79,38 @@ def _of_waiting(found: "Examined", record: "Record") -> "Iterator[str]":
         yield "waits, and is held as uncertain at once"
     if found.elsewhere:
         yield "waits, and stands in a line that is not its own"
-    ends = record.created + record.expires
-    if found.is_queued:
-        if found.places == 0:
-            yield "waits in a line, and does not stand there"
-        if record.due:
-            yield "waits in a line and for its time at once"
-        yield from _of_timer(found, ends, "waits, and no timer looks after it")
-    else:
-        if found.places:
-            yield "waits for its time, and stands in a line"
-        due = record.created + record.due
-        if record.due or found.timer in (None, due):
-            yield from _of_timer(found, min(due, ends), "waits, and no timer looks after it")
-        else:
-            yield "waits neither in a line nor for its time"
+    yield from _of_queued(found, record) if found.is_queued else _of_waiting_for_its_time(found, record)
     if (found.places or 0) > 1:
         yield "stands in its line more than once"
+
+
+def _of_queued(found: "Examined", record: "Record") -> "Iterator[str]":
+    if found.places == 0:
+        yield "waits in a line, and does not stand there"
+    if record.due:
+        yield "waits in a line and for its time at once"
+    ends = _ends(record)
+    if ends is not None:
+        yield from _of_timer(found, ends, "waits, and no timer looks after it")
+
+
+def _of_waiting_for_its_time(found: "Examined", record: "Record") -> "Iterator[str]":
+    if found.places:
+        yield "waits for its time, and stands in a line"
+    due, ends = record.created + record.due, _ends(record)
+    if record.due or found.timer in (None, due):
+        until = due if ends is None else min(due, ends)
+        yield from _of_timer(found, until, "waits, and no timer looks after it")
+    else:
+        yield "waits neither in a line nor for its time"
+
+
+def _ends(record: "Record") -> int | None:
+    """Return the end of its validity (ms); None where its campaign's is looked at for all its messages."""
+    if record.flags & Flag.TEMPLATED and not record.expires:
+        return None
+    ends: int = record.created + record.expires
+    return ends
 
 
 def _of_timer(found: "Examined", instant: int, missing: str) -> "Iterator[str]":

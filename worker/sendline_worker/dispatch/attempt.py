@@ -8,7 +8,9 @@ from tenacity import AsyncRetrying, retry_if_result, stop_before_delay, wait_ran
 
 from sendline.contract import ids
 from sendline.contract.codes import ErrorCode
+from sendline.contract.errors import LedgerError
 from sendline_worker import elapsed
+from sendline_worker.dispatch.texts import RenderError, Texts
 from sendline_worker.outcomes import Accepted, NotBegun, Outcome, Refused, Uncertain
 from sendline_worker.providers.base import Answer, Outbound
 from sendline_worker.providers.judgement import judge_broken, without
@@ -31,18 +33,24 @@ log = logging.getLogger("sendline.dispatch")
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """Calls providers: the accounts, the wire, and where receipts shall come."""
+    """Calls providers: the accounts, the wire, where receipts shall come, and what messages say."""
 
     accounts: "Mapping[str, Account]"
     wire: Wire
     urls: "CallbackUrls"
+    texts: Texts
 
     async def attempt(self, account: "Account", claim: "Claim", latest: "Latest") -> Outcome:
         """Call the provider once and return what it came to; raises only CancelledError.
 
         No call of this claim begins later than `latest`; until then one that never left is tried again.
         """
-        message = self.outbound(account, claim.message_id, claim.record)
+        try:
+            message = await self.outbound(account, claim.message_id, claim.record)
+        except LedgerError:
+            return NotBegun("its campaign's text could not be read")
+        except RenderError as error:
+            return Refused(ErrorCode.REJECTED, f"its text can't be filled in: {error}")
         outcome = await self._attempt(account, message, latest)
         if isinstance(outcome, Accepted):
             return outcome
@@ -66,15 +74,18 @@ class Carrier:
             log.error("message %s: account %s can't read its answer: %s", message.id, account.name, kind)
             return Uncertain(f"its answer can't be read: {kind}")
 
-    def outbound(self, account: "Account", message_id: bytes, record: "Record") -> Outbound:
-        """Return the message as the account's adapter is given it: the same at every call."""
+    async def outbound(self, account: "Account", message_id: bytes, record: "Record") -> Outbound:
+        """Return the message as the account's adapter is given it: the same at every call.
+
+        Raises LedgerError, RenderError where what it says can't be told.
+        """
         senders = account.settings.senders
         takes_url = account.capabilities.reference
         return Outbound(
             id=ids.to_text(message_id),
             to=record.to.decode(),
             sender=record.sender.decode() or (senders[0] if senders else ""),
-            text=record.text.decode() or None,
+            text=await self.texts.of(record),
             callback_url=self.urls.message_url(account.name, message_id) if takes_url else None,
         )
 

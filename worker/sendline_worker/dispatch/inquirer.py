@@ -77,7 +77,7 @@ class Inquirer:
         return False
 
     async def _finding(self, account: "Account", asked: doubts.Asked, message: "Message") -> "Finding":
-        sent = self._carrier.outbound(account, asked.message_id, asked.record)
+        sent = await self._carrier.outbound(account, asked.message_id, asked.record)
         begun, ended = _when_called(message)
         inquiry = Inquiry(
             provider_id=message.provider_id,

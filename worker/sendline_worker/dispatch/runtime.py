@@ -23,6 +23,7 @@ from sendline_worker.dispatch.latest import BEGIN_WITHIN
 from sendline_worker.dispatch.policy import RetryPolicy
 from sendline_worker.dispatch.settler import Settler
 from sendline_worker.dispatch.tasks import end
+from sendline_worker.dispatch.texts import Texts
 from sendline_worker.tokens import CallbackUrls
 from sendline_worker.wire import Wire
 
@@ -84,7 +85,8 @@ class Runtime:
         self._wire = Wire(connections=s.connections, total=s.call_timeout)
         name = f"{socket.gethostname()}:{self.pid}:{secrets.token_hex(4)}"
         self._settler = Settler(name, self._ledger, limits)
-        carrier = Carrier(self._accounts, self._wire, CallbackUrls(s.public_url, s.secret_key))
+        urls = CallbackUrls(s.public_url, s.secret_key)
+        carrier = Carrier(self._accounts, self._wire, urls, Texts(self._ledger))
         self._working = [
             asyncio.create_task(self._settler.run()),
             asyncio.create_task(Inquirer(self._ledger, limits, carrier).run()),

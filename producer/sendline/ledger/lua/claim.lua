@@ -149,7 +149,10 @@ local function serve(house, v, places, budget)
     if n <= 0 or not row then
       break
     end
-    local went, units, limited, held = take(house, v, row, alone and n or math.min(n, QUANTUM))
+    local went, units, limited, held = 0, 0, false, closed_until(row)
+    if not held then
+      went, units, limited, held = take(house, v, row, alone and n or math.min(n, QUANTUM))
+    end
     got, budget = got + went, budget - units
     turn = turn + (units > 0 and units / weight_of(v.line, row) or 0)
     if redis.call('EXISTS', row_key(v.line, row)) == 0 then

@@ -86,7 +86,8 @@ local function mend_waiting(r)
     tell('extra place', leave_in(other, queued and not here and 1 or 0))
   end
   if queued then
-    tell('timer', look_at(expires_at(r)))
+    local ends = expires_at(r)
+    tell('timer', ends < math.huge and look_at(ends))
     if not here and not redis.call('LPOS', other, id) then
       enqueue(id, r, false)
       tell('place', true)

@@ -120,6 +120,8 @@ for _, name in ipairs(redis.call('ZRANGEBYSCORE', K.eased, '-inf', NOW, 'LIMIT',
   end
 end
 
+local of_campaigns = look_after_campaigns(most)
+
 redis.call('ZREMRANGEBYSCORE', K.unreported, '-inf', NOW - DEADLINE) -- nobody asks about it any more
 redis.call('ZREMRANGEBYSCORE', K.awake, '-inf', NOW - AWAKE_MOST)
 redis.call('ZREMRANGEBYSCORE', K.awake, NOW + AWAKE_MOST, '+inf')
@@ -134,4 +136,4 @@ if redis.call('ZCOUNT', K.awake, NOW, '+inf') == 0 then
     rouse()
   end
 end
-return close({1, #ids, 0})
+return close({1, math.max(#ids, of_campaigns), 0})

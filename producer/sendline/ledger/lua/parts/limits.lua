@@ -158,10 +158,6 @@ local function spend(l, at, cost)
   l.spent = true
 end
 
-local function decimal(number)
-  return string.format('%.0f', number)
-end
-
 -- Writes back what was spent.
 local function write_limits()
   for name, a in pairs(accounts) do

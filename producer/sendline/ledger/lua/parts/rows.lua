@@ -8,14 +8,34 @@ local function next_row(line)
   return first[1], tonumber(first[2]), not first[3]
 end
 
--- A campaign's weight; its rows share it, where it has one for each sender.
+-- A campaign's weight; those of its rows that take turns share it.
 local function weight_of(line, row)
-  local campaign, split = row:match('^([^@]*)(@?)')
+  local campaign = campaign_of(row)
   local weight = campaign ~= '' and tonumber(redis.call('HGET', K.weights, campaign) or 1) or 1
-  if split == '@' and campaign ~= '' then
+  if is_one_of_several(row) then
     weight = weight / math.max(redis.call('SCARD', senders_key(line, campaign)), 1)
   end
   return weight
+end
+
+local UNKNOWN_FOR_US = 60000000 -- until a worker has published when a window opens next
+
+-- The instant (us) at which the window of a row's campaign opens, where it is closed for its recipients; else nil.
+local function closed_until(row)
+  local campaign, zones = row:match('^([^#@]+)#([^@]*)')
+  if not zones then
+    return nil
+  end
+  local raw = redis.call('HGET', K.hours .. campaign, zones)
+  local instants = raw and cmsgpack.unpack(raw) or {}
+  for place = 1, #instants, 2 do
+    if NOW_US < instants[place] then
+      return instants[place]
+    elseif NOW_US < instants[place + 1] then
+      return nil
+    end
+  end
+  return NOW_US + UNKNOWN_FOR_US
 end
 
 local function set_turn(line, row, turn)
@@ -26,9 +46,8 @@ end
 local function leave(line, row, turn)
   redis.call('ZREM', K.rows .. line, row)
   redis.call('ZREM', K.held .. line, row)
-  local campaign = row:match('^([^@]+)@')
-  if campaign then
-    redis.call('SREM', senders_key(line, campaign), row)
+  if is_one_of_several(row) then
+    redis.call('SREM', senders_key(line, campaign_of(row)), row)
   end
   local first = redis.call('ZRANGE', K.rows .. line, 0, 0, 'WITHSCORES')
   if first[2] then
@@ -41,7 +60,10 @@ end
 local function hold_row(line, row, turn, at)
   redis.call('ZREM', K.rows .. line, row)
   redis.call('ZADD', K.resting .. line, turn, row)
-  redis.call('ZADD', K.held .. line, at, row)
+  redis.call('ZADD', K.held .. line, decimal(at), row)
+  if is_one_of_several(row) then
+    redis.call('SREM', senders_key(line, campaign_of(row)), row)
+  end
 end
 
 -- Rows whose instant has come take turns again.

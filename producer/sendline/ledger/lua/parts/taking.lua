@@ -23,9 +23,20 @@ do
     end
   end
 
+  local ends = {}
+
+  -- The instant (ms) at which a campaign ends.
+  local function end_of(campaign)
+    ends[campaign] = ends[campaign] or tonumber(redis.call('HGET', K.campaign .. campaign, 'ends') or 0)
+    return ends[campaign]
+  end
+
   -- Takes one message for the account, at the instant `at` (us). Returns whether it goes: not one that is over.
   local function claim(id, r, v, a, at)
     r[F.flags] = r[F.flags] - FLAG.QUEUED
+    if r[F.expires] == 0 and has(r, FLAG.TEMPLATED) then
+      r[F.expires] = math.max(end_of(r[F.campaign]) - r[F.created], 1)
+    end
     if expires_at(r) <= NOW then
       give_up(id, r, S.EXPIRED, r[F.error], 'its validity ended')
       return false

@@ -64,6 +64,16 @@ local function close(reply)
       redis.call('HINCRBY', K.counts, name, by)
     end
   end
+  for campaign, changes in pairs(tallies) do
+    for name, by in pairs(changes) do
+      if by ~= 0 then
+        redis.call('HINCRBY', K.campaign .. campaign, name, by)
+      end
+    end
+  end
+  for campaign, newest in pairs(outcomes) do
+    redis.call('APPEND', K.outcomes .. campaign, newest)
+  end
   for account, by in pairs(flights) do
     if by ~= 0 then
       redis.call('HINCRBY', K.account .. account, 'flying', by)

@@ -5,6 +5,7 @@
 
 local BULK = LANES - 1
 local SENDER_MARK = 12 -- characters
+local NEVER_US = '9000000000000000' -- the year 2255: until when the rows of a campaign that rests are held
 
 local function is_split(route)
   for name in route:gmatch('[^,]+') do
@@ -20,12 +21,16 @@ local function mark_of(sender)
   return redis.sha1hex(sender):sub(1, SENDER_MARK)
 end
 
+-- A row's name is `campaign#zones@sender`, each part only where messages are kept apart by it.
 local function row_of(r)
   local route = r[F.route]
   if route == '' then
     return ''
   end
   local row = r[F.lane] == BULK and r[F.campaign] or ''
+  if row ~= '' and (r[F.zones] or '') ~= '' then
+    row = row .. '#' .. r[F.zones]
+  end
   if SPLIT and is_split(route) then
     row = row .. '@' .. (r[F.sender] == '' and '' or mark_of(r[F.sender]))
   end
@@ -36,14 +41,31 @@ local function row_key(line, row)
   return K.line .. line .. (row == '' and '' or ':' .. row)
 end
 
--- The key of the rows of one campaign, where it has one for each sender.
+local function campaign_of(row)
+  return row:match('^[^#@]*')
+end
+
+-- The key of the rows of one campaign that take turns, where it has several.
 local function senders_key(line, campaign)
   return K.senders .. line .. ':' .. campaign
 end
 
--- A row that something stands in, again or for the first time, takes turns.
+-- A campaign with several rows: they share its weight.
+local function is_one_of_several(row)
+  return row:find('^[^#@]+[#@]') ~= nil
+end
+
+-- A row that something stands in, again or for the first time, takes turns, unless its campaign rests.
 local function join(lane, route, row)
-  local line = lane .. ':' .. route
+  local line, campaign = lane .. ':' .. route, lane == BULK and campaign_of(row) or ''
+  if campaign ~= '' and redis.call('SISMEMBER', K.stilled, campaign) == 1 then
+    redis.call('ZADD', K.held .. line, NEVER_US, row)
+    redis.call('ZADD', K.ready .. lane, 'NX', NEVER_US, route)
+    return
+  end
+  if is_one_of_several(row) then
+    redis.call('SADD', senders_key(line, campaign), row)
+  end
   local turn = tonumber(redis.call('ZSCORE', K.resting .. line, row) or 0)
   local first = redis.call('ZRANGE', K.rows .. line, 0, 0, 'WITHSCORES')
   if not first[2] then -- the others are held: their turns are kept where they rest
@@ -62,10 +84,6 @@ local function stand_together(ids, r, at_head)
     lines[lane .. ':' .. route] = true
     if length == #ids then
       join(lane, route, row)
-      local campaign = row:match('^([^@]+)@')
-      if campaign then
-        redis.call('SADD', senders_key(lane .. ':' .. route, campaign), row)
-      end
     elseif not known then
       redis.call('ZADD', K.ready .. lane, 'NX', NOW_US, route)
     end

@@ -7,7 +7,8 @@ local FIRST_ASKED = 30000 -- ms after which a provider is first asked what becam
 local function await_turn(id, r)
   set(r, FLAG.QUEUED, true)
   r[F.due] = 0
-  timers[id] = expires_at(r)
+  local ends = expires_at(r)
+  timers[id] = ends < math.huge and ends -- a campaign's end is looked at for all its messages together
 end
 
 -- Puts a waiting message into its line.
@@ -33,6 +34,9 @@ do
     r[F.due] = 0
     r[F.expires] = 0
     set(r, FLAG.QUEUED, false)
+    if r[F.status] == S.DELIVERED and has(r, FLAG.TEMPLATED) then
+      r[F.extras] = '' -- what was not delivered may be sent in another round
+    end
     timers[id] = false
     if is_anything_late == nil then
       is_anything_late = redis.call('EXISTS', K.unreported) == 1
@@ -44,11 +48,28 @@ do
   end
 end
 
+local await_news
+do
+  local known = {}
+
+  -- A campaign has a message that is not final before `till` (ms), unless news of it comes.
+  function await_news(campaign, till)
+    known[campaign] = known[campaign] or tonumber(redis.call('HGET', K.campaign .. campaign, 'open_until') or 0)
+    if till > known[campaign] then
+      known[campaign] = till
+      redis.call('HSET', K.campaign .. campaign, 'open_until', till)
+    end
+  end
+end
+
 -- A message that is uncertain, until proof, a person or its deadline; its provider is asked where that can be.
 local function hold(id, r)
   set(r, FLAG.QUEUED, false)
   r[F.due] = NOW + DEADLINE - r[F.created]
   timers[id] = NOW + DEADLINE
+  if has(r, FLAG.TEMPLATED) then
+    await_news(r[F.campaign], NOW + DEADLINE)
+  end
   local asks = redis.call('HGET', K.account .. r[F.account], 'asks') == '1'
   redis.call('ZADD', K.uncertain, asks and NOW + FIRST_ASKED or '+inf', id)
 end
@@ -166,6 +187,9 @@ do
     r[F.expires] = 0
     set(r, FLAG.QUEUED, false)
     timers[id] = wait > 0 and wait < deadline and NOW + wait
+    if has(r, FLAG.TEMPLATED) then
+      await_news(r[F.campaign], NOW + deadline)
+    end
     save(id, r, deadline + RETENTION)
   end
 end

@@ -18,8 +18,14 @@ local EVENT = string.char(0x95, 0xb0) -- what msgpack puts before five values, a
 local PASSED = 2000 -- values passed to one command: Lua's stack holds 8,000
 
 local deltas, flights, events, lines, notices = {}, {}, {}, {}, {}
+local tallies, outcomes = {}, {} -- campaign to the changes of its counts, and to its newest outcomes
 local unsaved, timers = {}, {} -- id to its packed record, and to its instant (ms; false: none): written by `close`
 local HOOKED -- ',a,b,': accounts that name an endpoint which is told of their messages (see lineage.lua)
+
+-- A large number as redis.call takes it: its own way to write numbers is slow, and rounds.
+local function decimal(number)
+  return string.format('%.0f', number)
+end
 
 -- What is packed in `raw`, or false where there is nothing or it can't be read.
 local function decode(raw)
@@ -126,8 +132,9 @@ local function set(r, flag, on)
   end
 end
 
+-- The end of its validity (ms). While a campaign's message was never claimed, its campaign knows.
 local function expires_at(r)
-  return r[F.created] + r[F.expires]
+  return r[F.expires] == 0 and has(r, FLAG.TEMPLATED) and math.huge or r[F.created] + r[F.expires]
 end
 
 local function is_waiting(r)
@@ -183,11 +190,26 @@ do
   end
 end
 
+local endpoint_of
+do
+  local urls = {} -- of campaigns
+
+  -- The endpoint that a message names, or its campaign does.
+  function endpoint_of(r)
+    if not has(r, FLAG.TEMPLATED) then
+      return cmsgpack.unpack(r[F.extras]).callback_url
+    end
+    local campaign = r[F.campaign]
+    urls[campaign] = urls[campaign] or redis.call('HGET', K.campaign .. campaign, 'callback_url')
+    return urls[campaign]
+  end
+end
+
 local function record_change(id, r, code, reason, at)
   local status, said = write_down(r, code, reason, at)
   events[#events + 1] = EVENT .. id .. status .. packed(at or NOW) .. said
   if has(r, FLAG.HOOKED) then
-    notices[#notices + 1] = {place = #events, about = id, url = cmsgpack.unpack(r[F.extras]).callback_url}
+    notices[#notices + 1] = {place = #events, about = id, url = endpoint_of(r)}
   elseif HOOKED and HOOKED:find(',' .. r[F.account] .. ',', 1, true) then
     notices[#notices + 1] = {place = #events, about = id, account = r[F.account]}
   end
@@ -195,6 +217,32 @@ end
 
 local function count(name, by)
   deltas[name] = (deltas[name] or 0) + by
+end
+
+local function tally(campaign, name, by)
+  local changes = tallies[campaign] or {}
+  tallies[campaign] = changes
+  changes[name] = (changes[name] or 0) + by
+end
+
+local function is_bad(status)
+  return status == S.FAILED or status == S.UNDELIVERED or status == S.EXPIRED
+end
+
+-- Counts for its campaign that a message goes `from` one status on to another, for the reason `code`.
+local function follow(r, from, to, code)
+  local campaign = r[F.campaign]
+  tally(campaign, STATUS[from], -1)
+  tally(campaign, STATUS[to], 1)
+  if is_bad(from) and r[F.error] ~= '' then
+    tally(campaign, 'e:' .. r[F.error], -1)
+  end
+  if is_bad(to) and code ~= '' then
+    tally(campaign, 'e:' .. code, 1)
+  end
+  if has(r, FLAG.WATCHED) and (to == S.SENT or to == S.FAILED or to == S.UNDELIVERED) then
+    outcomes[campaign] = (outcomes[campaign] or '') .. (to == S.SENT and '0' or '1')
+  end
 end
 
 -- The one place where a status changes. Returns whether the table allows it; if not, nothing has happened.
@@ -216,6 +264,9 @@ local function move(id, r, to, code, reason, proof, at)
   end
   if to == S.RETRYING then
     set(r, FLAG.RETRIED, true)
+  end
+  if has(r, FLAG.TEMPLATED) then
+    follow(r, from, to, code)
   end
   r[F.status] = to
   r[F.error] = code

@@ -1,0 +1,99 @@
+-- Accepts messages of a campaign: a stretch of its source, all or nothing, and each stretch once.
+-- KEYS: none (see keys.py).
+-- ARGV[2] campaign  [3] its own 16 bytes  [4] last line that was done with before  [5] last line of this stretch
+--     [6] rows read in it  [7] rows rejected in it  [8] 1: this is its end
+--     [9] packed array, the same for all: flags, account ('': none), routes as an array
+--     [10] packed map: key of time zones to the instants (us) at which its window opens and closes, in turns
+--     [11..] for each message a packed array:
+--   id, recipient, segments, values as a packed map, sender, key of time zones (''), not before (ms, 0), place of its route
+-- Returns {1 done, 2 was done before, 0 another stretch is to come, -1 no such campaign, -2 it takes no more; last line}.
+
+go_on_when_full()
+
+local name, own, before, line = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local RECIPIENT = 2 -- its place in what stands for a message
+local key = K.campaign .. name
+local c = redis.call('HMGET', key, 'own', 'line', 'complete', 'state')
+local done = tonumber(c[2] or 0)
+if c[1] ~= own then
+  return close({-1, 0})
+elseif line == done and (ARGV[8] ~= '1' or c[3]) then
+  return close({2, done})
+elseif c[3] or c[4] == 'canceled' then
+  return close({-2, done})
+elseif before ~= done then
+  return close({0, done})
+end
+
+local flags, account, routes = unpack(cmsgpack.unpack(ARGV[9]))
+for zones, intervals in pairs(cmsgpack.unpack(ARGV[10])) do
+  redis.call('HSETNX', K.hours .. name, zones, cmsgpack.pack(intervals))
+end
+
+local members, duplicates = {}, 0
+local together = {} -- {r, ids}: messages that stand in the row in which the first of them, r, does
+
+local function join_others(id, r)
+  local row = row_key(BULK .. ':' .. r[F.route], row_of(r))
+  if not together[row] then
+    together[row] = {r = r, ids = {}}
+    together[#together + 1] = together[row]
+  end
+  together[row].ids[#together[row].ids + 1] = id
+  set(r, FLAG.QUEUED, true)
+end
+
+local function enlist(m, reason)
+  local id, not_before = m[1], m[7]
+  if unsaved[id] or redis.call('EXISTS', K.message .. id) == 1 then
+    duplicates = duplicates + 1
+    return
+  end
+  local r = {
+    VERSION, reason and S.SUPPRESSED or S.CREATED, BULK, flags, NOW, 0, 0, 0, 0, routes[m[8]], account, m[RECIPIENT],
+    m[5], '', reason and 'opted_out' or '', m[3], '', m[4], '', name, m[6],
+  }
+  count('accepted', 1)
+  count(STATUS[r[F.status]], 1)
+  tally(name, 'accepted', 1)
+  tally(name, STATUS[r[F.status]], 1)
+  record_change(id, r, r[F.error], reason or '')
+  members[#members + 1] = id
+  if reason then
+    return finish(id, r)
+  end
+  if not_before > NOW then
+    postpone(id, r, not_before - NOW)
+  else
+    join_others(id, r)
+  end
+  save(id, r)
+end
+
+local drafts = {}
+for place = 11, #ARGV do
+  drafts[place - 10] = argument(place)
+end
+local reasons = opted_out(drafts, #drafts, RECIPIENT)
+for _, m in ipairs(drafts) do
+  enlist(m, reasons[m[RECIPIENT]])
+end
+for _, row in ipairs(together) do
+  stand_together(row.ids, row.r, false)
+end
+for first = 1, #members, PASSED do
+  redis.call('RPUSH', K.members .. name, unpack(members, first, math.min(first + PASSED - 1, #members)))
+end
+redis.call('HSET', key, 'line', line)
+for field, by in pairs({rows = tonumber(ARGV[6]), rejected = tonumber(ARGV[7]), duplicates = duplicates}) do
+  if by > 0 then
+    redis.call('HINCRBY', key, field, by)
+  end
+end
+if ARGV[8] == '1' then
+  redis.call('HSET', key, 'complete', 1)
+end
+if next(lines) then
+  rouse()
+end
+return close({1, line})

@@ -1,0 +1,25 @@
+-- Founds a campaign: nothing is sent before it is started.
+-- KEYS: none (see keys.py).
+-- ARGV[2] name  [3] its own 16 bytes, by which the ids of its messages are made  [4] its spec (JSON)
+--     [5] weight ('': 1)  [6] packed map of what the ledger itself heeds: see HEEDED
+-- Returns {1 founded, 2 there already with this very spec, 3 there with another one; its 16 bytes}.
+
+go_on_when_full()
+
+local name, own, spec = ARGV[2], ARGV[3], ARGV[4]
+local key = K.campaign .. name
+local there = redis.call('HMGET', key, 'own', 'spec')
+if there[1] then
+  return close({there[2] == spec and 2 or 3, there[1]})
+end
+local heeded = cmsgpack.unpack(ARGV[6]) -- valid_for (ms), callback_url, pause_at (millionths), pause_over
+redis.call('HSET', key, 'own', own, 'spec', spec, 'state', 'created', 'at', NOW)
+for field, value in pairs(heeded) do
+  redis.call('HSET', key, field, value)
+end
+redis.call('ZADD', K.campaigns, NOW, name)
+if ARGV[5] ~= '' then
+  redis.call('HSET', K.weights, name, ARGV[5])
+end
+still(name)
+return close({1, own})

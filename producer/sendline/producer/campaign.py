@@ -1,0 +1,270 @@
+"""Campaigns as producers hand them out: one handle that blocks, one that is awaited, over the same plans."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from os import PathLike
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, Any, Final
+
+from sendline.campaigns import again, steering
+from sendline.campaigns.report import report_file, report_row
+from sendline.contract.campaign import ENDED, CampaignSpec, Imported, Progress
+from sendline.contract.errors import NotFinished
+from sendline.contract.message import Message
+from sendline.ledger import campaigns, verbs
+from sendline.producer.plan import Pause, Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sendline.campaigns.fields import CampaignFields
+    from sendline.ledger.limits import Limits
+
+    Found = Callable[[str, CampaignFields], Plan["CampaignPlans"]]
+
+PAGE: Final = 500
+"""Messages of a report that are read at once."""
+LOOK: Final = 0.5
+"""Seconds between two looks of wait()."""
+
+
+class CampaignPlans:
+    """What can be done with one campaign."""
+
+    def __init__(self, name: str, limits: "Limits", clock: "Callable[[], float]", found: "Found") -> None:
+        """`clock` is monotonic, in seconds; `found` founds another campaign."""
+        self.name = name
+        self._limits = limits
+        self._clock = clock
+        self._found = found
+
+    def spec(self) -> Plan[CampaignSpec]:
+        """Read what it sends."""
+        return (yield from steering.find(self.name)).spec
+
+    def progress(self) -> Plan[Progress]:
+        """Read where it stands."""
+        return steering.progress(self.name)
+
+    def start(self, at: datetime | None) -> Plan[Progress]:
+        """Start it."""
+        return steering.start(self._limits, self.name, at)
+
+    def pause(self) -> Plan[Progress]:
+        """Pause it."""
+        return steering.steer(self._limits, self.name, "pause")
+
+    def resume(self) -> Plan[Progress]:
+        """Resume it."""
+        return steering.steer(self._limits, self.name, "resume")
+
+    def cancel(self) -> Plan[Progress]:
+        """Cancel it."""
+        return steering.steer(self._limits, self.name, "cancel")
+
+    def wait(self, timeout: float | None) -> Plan[Progress]:
+        """Read where it stands once it has ended and no message is under way."""
+        until = None if timeout is None else self._clock() + timeout
+        while True:
+            now = yield from self.progress()
+            if now.state in ENDED and not now.waiting and not now.on_the_wire:
+                return now
+            if until is not None and self._clock() >= until:
+                raise NotFinished(now, timeout or 0)
+            yield Pause(LOOK)
+
+    def retry_failed(
+        self, name: str | None, on_progress: "Callable[[Imported], None] | None"
+    ) -> Plan["CampaignPlans"]:
+        """Found a campaign for those of its messages that came to a bad end."""
+        spec = yield from self.spec()
+        with TemporaryFile(prefix="sendline-") as file:
+            if not (yield from again.write_round(self.name, file)):
+                raise again.none_failed(self.name)
+            file.seek(0)
+            fields = again.round_fields(spec, file)
+            if on_progress is not None:
+                fields["on_progress"] = on_progress
+            return (yield from self._found(name or (yield from again.round_name(spec)), fields))
+
+    def page(self, start: int) -> Plan["Page"]:
+        """Read some of its messages, in the order of its source, from place `start` on."""
+        ids: list[bytes] = yield campaigns.members(self.name, start, PAGE)
+        found: list[Message | None] = (yield verbs.get_all(ids)) if ids else []
+        behind = start + len(ids) if len(ids) == PAGE else None
+        return Page([message for message in found if message is not None], behind)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some messages of a campaign, without those that are no longer kept."""
+
+    messages: list[Message]
+    behind: int | None
+    """Where the next ones begin; None: these were the last."""
+
+
+class Campaign:
+    """A campaign, in scripts and in apps of threads. Safe in threads and forks, as its producer is."""
+
+    def __init__(self, plans: CampaignPlans, do: "Callable[[Plan[Any]], Any]") -> None:
+        """`do` carries plans out."""
+        self._plans = plans
+        self._do = do
+
+    @property
+    def name(self) -> str:
+        """Return its name."""
+        return self._plans.name
+
+    def spec(self) -> CampaignSpec:
+        """Return what it sends, and how."""
+        found: CampaignSpec = self._do(self._plans.spec())
+        return found
+
+    def progress(self) -> Progress:
+        """Return where it stands: counts of one instant, which add up."""
+        return self._progress(self._plans.progress())
+
+    def start(self, at: datetime | None = None) -> Progress:
+        """Start it, now or at `at` (with a time zone). Raises InvalidCampaign."""
+        return self._progress(self._plans.start(at))
+
+    def pause(self) -> Progress:
+        """Let nothing more of it be sent; what is on the wire is settled, and told apart (`on_the_wire`)."""
+        return self._progress(self._plans.pause())
+
+    def resume(self) -> Progress:
+        """Let it go on. Raises InvalidCampaign where it is not paused."""
+        return self._progress(self._plans.resume())
+
+    def cancel(self) -> Progress:
+        """End it: what has not been sent is not sent any more, from the next claim on."""
+        return self._progress(self._plans.cancel())
+
+    def wait(self, timeout: float | None = None) -> Progress:
+        """Return where it stands once every message is final; raises NotFinished after `timeout` seconds."""
+        return self._progress(self._plans.wait(timeout))
+
+    def messages(self) -> Iterator[Message]:
+        """Yield its messages, in the order of its source, as they stand when they are read."""
+        for page in self._pages():
+            yield from page.messages
+
+    def report(self, path: str | PathLike[str]) -> int:
+        """Write a row for each recipient: CSV, or Parquet where `path` ends so; return how many.
+
+        It can be written at any time. Raises InvalidCampaign where it can't be written.
+        """
+        written = 0
+        with report_file(path) as writer:
+            for page in self._pages():
+                writer.write(map(report_row, page.messages))
+                written += len(page.messages)
+        return written
+
+    def retry_failed(
+        self, name: str | None = None, *, on_progress: "Callable[[Imported], None] | None" = None
+    ) -> "Campaign":
+        """Found a campaign for those of its messages that failed, were undelivered or expired.
+
+        `name` is NAME.2, NAME.3, ... by default. What it sends, and how, stays the same; its weight is 1. An
+        import that was cut off goes on when this is called again; `on_progress` hears how far it has come.
+        Raises InvalidCampaign, also where none failed, and LedgerError.
+        """
+        return Campaign(self._do(self._plans.retry_failed(name, on_progress)), self._do)
+
+    def _pages(self) -> Iterator[Page]:
+        start: int | None = 0
+        while start is not None:
+            page: Page = self._do(self._plans.page(start))
+            yield page
+            start = page.behind
+
+    def _progress(self, plan: Plan[Progress]) -> Progress:
+        found: Progress = self._do(plan)
+        return found
+
+
+class AsyncCampaign:
+    """A campaign, within one event loop: the same verbs, awaited."""
+
+    def __init__(self, plans: CampaignPlans, do: "Callable[[Plan[Any]], Any]") -> None:
+        """`do` carries plans out."""
+        self._plans = plans
+        self._do = do
+
+    @property
+    def name(self) -> str:
+        """Return its name."""
+        return self._plans.name
+
+    async def spec(self) -> CampaignSpec:
+        """Return what it sends, and how."""
+        found: CampaignSpec = await self._do(self._plans.spec())
+        return found
+
+    async def progress(self) -> Progress:
+        """Return where it stands: counts of one instant, which add up."""
+        return await self._progress(self._plans.progress())
+
+    async def start(self, at: datetime | None = None) -> Progress:
+        """Start it, now or at `at` (with a time zone). Raises InvalidCampaign."""
+        return await self._progress(self._plans.start(at))
+
+    async def pause(self) -> Progress:
+        """Let nothing more of it be sent; what is on the wire is settled, and told apart (`on_the_wire`)."""
+        return await self._progress(self._plans.pause())
+
+    async def resume(self) -> Progress:
+        """Let it go on. Raises InvalidCampaign where it is not paused."""
+        return await self._progress(self._plans.resume())
+
+    async def cancel(self) -> Progress:
+        """End it: what has not been sent is not sent any more, from the next claim on."""
+        return await self._progress(self._plans.cancel())
+
+    async def wait(self, timeout: float | None = None) -> Progress:
+        """Return where it stands once every message is final; raises NotFinished after `timeout` seconds."""
+        return await self._progress(self._plans.wait(timeout))
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """Yield its messages, in the order of its source, as they stand when they are read."""
+        async for page in self._pages():
+            for message in page.messages:
+                yield message
+
+    async def report(self, path: str | PathLike[str]) -> int:
+        """Write a row for each recipient: CSV, or Parquet where `path` ends so; return how many.
+
+        It can be written at any time. Raises InvalidCampaign where it can't be written.
+        """
+        written = 0
+        with report_file(path) as writer:
+            async for page in self._pages():
+                writer.write(map(report_row, page.messages))
+                written += len(page.messages)
+        return written
+
+    async def retry_failed(
+        self, name: str | None = None, *, on_progress: "Callable[[Imported], None] | None" = None
+    ) -> "AsyncCampaign":
+        """Found a campaign for those of its messages that failed, were undelivered or expired.
+
+        `name` is NAME.2, NAME.3, ... by default. What it sends, and how, stays the same; its weight is 1. An
+        import that was cut off goes on when this is called again; `on_progress` hears how far it has come.
+        Raises InvalidCampaign, also where none failed, and LedgerError.
+        """
+        return AsyncCampaign(await self._do(self._plans.retry_failed(name, on_progress)), self._do)
+
+    async def _pages(self) -> AsyncIterator[Page]:
+        start: int | None = 0
+        while start is not None:
+            page: Page = await self._do(self._plans.page(start))
+            yield page
+            start = page.behind
+
+    async def _progress(self, plan: Plan[Progress]) -> Progress:
+        found: Progress = await self._do(plan)
+        return found
