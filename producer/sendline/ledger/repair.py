@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from sendline.ledger.call import Call
+from sendline.ledger.call import Argument, Call
 from sendline.ledger.limits import Limits
 from sendline.ledger.record import pack
 from sendline.ledger.rows import parts_of
@@ -45,10 +45,16 @@ def repark(limits: Limits, entry: bytes) -> Call[bool]:
 
 
 def recount(
-    limits: Limits, sequence: int, counts: Mapping[str, int], calls_under_way: Mapping[str, int]
+    limits: Limits,
+    sequence: int,
+    counts: Mapping[str, int],
+    calls_under_way: Mapping[str, int],
+    campaigns: Mapping[str, Mapping[str, int]] | None = None,
 ) -> Call[bool]:
     """Set counts, if `sequence` is still the number of the newest event; else change nothing."""
-    return Call(script("recount"), [limits.packed, sequence, _flat(counts), _flat(calls_under_way)], _changed)
+    of_campaigns = pack([each for name, found in (campaigns or {}).items() for each in (name, _flat(found))])
+    arguments: list[Argument] = [limits.packed, sequence, _flat(counts), _flat(calls_under_way), of_campaigns]
+    return Call(script("recount"), arguments, _changed)
 
 
 def _flat(numbers: Mapping[str, int]) -> bytes:

@@ -12,7 +12,15 @@ from sendline.contract.status import Status
 from sendline.ledger import audit, recovery
 from sendline.ledger.rows import line_name, row_length, row_name
 from sendline.ledger.standing import clock
-from sendline_worker.audit.counts import count_findings, derived, flying_findings, flying_found, sum_findings
+from sendline_worker.audit.counts import (
+    campaign_findings,
+    campaigns_derived,
+    count_findings,
+    derived,
+    flying_findings,
+    flying_found,
+    sum_findings,
+)
 from sendline_worker.audit.entries import MISSING, Entries
 from sendline_worker.audit.lines import ANNOUNCEMENTS, OF_A_ROW, row_faults
 from sendline_worker.audit.message import UNREADABLE, faults
@@ -76,6 +84,7 @@ class Audit:
             *sum_findings(seen.counts),
             *flying_findings(seen.flying),
             *(count_findings(seen) if seen.still else ()),
+            *campaign_findings(seen),
             *_by_fault(messages),
             *_entry_findings(entries),
             *self._idempotency_findings(seen),
@@ -229,4 +238,6 @@ def _recount(seen: Pass) -> Recount | None:
     right = None if seen.unreadable else derived(seen.counts, seen.by_status)
     counts = {name: number for name, number in (right or {}).items() if seen.counts[name] != number}
     flying = flying_found(seen)
-    return Recount(seen.sequence, counts, flying) if counts or flying else None
+    campaigns = {} if seen.unreadable else campaigns_derived(seen)
+    changed = counts or flying or campaigns
+    return Recount(seen.sequence, counts, flying, campaigns) if changed else None

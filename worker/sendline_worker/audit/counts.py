@@ -46,6 +46,33 @@ def count_findings(seen: "Pass") -> Iterator[Finding]:
             )
 
 
+def campaign_findings(seen: "Pass") -> Iterator[Finding]:
+    """Return what isn't so with the counts of campaigns; against records where nothing moved meanwhile."""
+    for name, counts in sorted(seen.campaigns.items()):
+        for finding in sum_findings(counts):
+            yield Finding(f"campaign {name}: {finding.what}")
+        found = seen.by_campaign.get(name, Counter())
+        for status in Status if seen.still else ():
+            counted = counts[status.value]
+            missing = counted - found[status] if status in EXACT else 0
+            if found[status] > counted or missing > seen.unreadable:
+                records = f"{found[status]} records are"
+                yield Finding(f"campaign {name}: {counted} messages count as {status.value}, and {records}")
+    for name in sorted(seen.by_campaign.keys() - seen.campaigns.keys() if seen.still else ()):
+        yield Finding(
+            f"campaign {name} is not there, and {seen.by_campaign[name].total()} of its messages are"
+        )
+
+
+def campaigns_derived(seen: "Pass") -> dict[str, dict[str, int]]:
+    """Return what the records prove the counts of campaigns to be, for those that count otherwise."""
+    proven = {
+        name: derived(counts, seen.by_campaign.get(name, Counter()))
+        for name, counts in seen.campaigns.items()
+    }
+    return {name: right for name, right in proven.items() if right and right != seen.campaigns[name]}
+
+
 def flying_found(seen: "Pass") -> dict[str, int]:
     """Return the calls that are under way, for the accounts that count otherwise."""
     accounts = sorted(seen.flying.keys() | seen.sending.keys())

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from sendline.contract.lane import LANE_CODES
 from sendline.contract.status import Status
-from sendline.ledger import audit, rows, verbs
+from sendline.ledger import audit, campaigns, rows, verbs
+from sendline.ledger.record import Flag
 from sendline.ledger.standing import clock
 from sendline_worker.audit.entries import Entries
 from sendline_worker.audit.message import faults
@@ -17,6 +18,7 @@ from sendline_worker.audit.message import faults
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from sendline.contract.campaign import Progress
     from sendline.ledger.call import Call
     from sendline.ledger.connection import Ledger
     from sendline.ledger.limits import Limits
@@ -38,6 +40,8 @@ class Pass:
     by_status: Counter[Status] = field(default_factory=Counter)
     sending: Counter[str] = field(default_factory=Counter)
     """Messages that are being sent, by account."""
+    by_campaign: dict[str, Counter[Status]] = field(default_factory=dict)
+    """The same, of each campaign that was founded."""
     unreadable: int = 0
     rows: set[str] = field(default_factory=set)
     """Of lines."""
@@ -47,6 +51,8 @@ class Pass:
     """Those whose messages wait there."""
     flying: dict[str, int] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    campaigns: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Each campaign's own counts."""
     suspects: dict[bytes, frozenset[str]] = field(default_factory=dict)
     """Messages of which something looked wrong, and what."""
     entries: "set[Entry]" = field(default_factory=set)
@@ -126,6 +132,7 @@ class Reader:
         self._read_dangling(seen, audit.late)
         seen.flying = {name: self._ledger.run(audit.flying(name)) for name in sorted(accounts)}
         seen.counts = self._ledger.run(verbs.counts())
+        seen.campaigns = self._campaigns()
         seen.still = self._ledger.run(audit.sequence()) == seen.sequence
         return seen
 
@@ -154,6 +161,13 @@ class Reader:
         """Read messages, STEP at once."""
         for some in in_steps(message_ids, STEP):
             yield self._ledger.run(audit.examine(self._limits, some))
+
+    def _campaigns(self) -> dict[str, dict[str, int]]:
+        names: list[str] = []
+        while more := self._ledger.run(campaigns.campaign_names(len(names))):
+            names += more
+        found = {name: self._ledger.run(campaigns.read_campaign(name)) for name in names}
+        return {name: _counts(each.progress) for name, each in found.items() if each}
 
     def _parts(self) -> int:
         keys = self._ledger.run(audit.keys_held())
@@ -209,6 +223,8 @@ class Reader:
             return
         state = record.state
         seen.by_status[state] += 1
+        if record.flags & Flag.TEMPLATED:
+            seen.by_campaign.setdefault(record.campaign.decode(), Counter())[state] += 1
         if state is Status.SENDING:
             seen.sending[record.account.decode()] += 1
         seen.queued += found.is_queued and bool(found.places)
@@ -225,6 +241,13 @@ class Reader:
                             seen.suspects[each.message_id] = seen.suspects.get(each.message_id, wrong) | wrong
             if cursor == 0:
                 return
+
+
+def _counts(progress: "Progress") -> dict[str, int]:
+    return {
+        "accepted": progress.imported.accepted,
+        **{status.value: number for status, number in progress.statuses.items()},
+    }
 
 
 def in_steps(items: "Sequence[bytes]", size: int) -> "Iterator[Sequence[bytes]]":

@@ -109,11 +109,13 @@ class Repair:
         return mended
 
     def _recount(self, found: "Recount", report: "Report") -> bool:
-        call = repair.recount(self._limits, found.sequence, found.counts, found.flying)
+        call = repair.recount(self._limits, found.sequence, found.counts, found.flying, found.campaigns)
         mended = self._ledger.run(call)
         if mended:
             for name, number in found.counts.items():
                 self._others[f"{name} counted {report.counts[name]}, and counts {number}"] = 0
             for name, number in found.flying.items():
                 self._others[f"account {name} counts {number} calls under way"] = 0
+            for name in found.campaigns:
+                self._others[f"campaign {name} counts what its records are"] = 0
         return mended

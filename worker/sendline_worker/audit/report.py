@@ -1,7 +1,7 @@
 """What an audit found: for people, and for the repair."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sendline.contract import ids
@@ -95,6 +95,8 @@ class Recount:
     """Only those that were otherwise."""
     flying: Mapping[str, int]
     """Calls under way by account; only those that were otherwise."""
+    campaigns: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """All counts of campaigns of which some were otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
