@@ -185,7 +185,8 @@ def _campaign(name: str, reply: Any) -> Found | None:
     fields = {key.decode(): value for key, value in pairs}
     if "spec" not in fields:
         return None
-    return Found(CampaignSpec.from_plain(json.loads(fields["spec"])), fields["own"], _progress(name, fields))
+    spec = CampaignSpec.from_plain(json.loads(fields["spec"]))
+    return Found(spec, fields["own"], _progress(name, fields), fields.get("source", b"").decode())
 
 
 def _progress(name: str, fields: Mapping[str, bytes]) -> Progress:

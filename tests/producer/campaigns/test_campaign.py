@@ -297,3 +297,84 @@ def test_two_campaigns_side_by_side_take_turns(producer, hands):
     claims = hands.claim(40)
     names = [claim.record.campaign for claim in claims]
     assert names.count(b"small") in range(15, 21)
+
+
+def test_its_endpoint_is_told_of_every_message(producer, hands, raw):
+    campaign = made(producer, 3, callback_url="https://app.example.com/sms")
+    campaign.start()
+    hands.send_all()
+    [mark] = [key.removeprefix(b"sl:os:") for key in raw.keys("sl:os:*")]
+    assert raw.hget(b"sl:os:" + mark, "url") == b"https://app.example.com/sms"
+    assert raw.hlen(b"sl:op:" + mark) == 3
+
+
+def test_an_import_goes_on_behind_the_last_line_that_was_done_with(producer, tmp_path, monkeypatch):
+    from sendline.campaigns import importing
+
+    path = tmp_path / "people.csv"
+    path.write_text("to,name\n" + "".join(f"{row['to']},{row['name']}\n" for row in people(1200)))
+    seen = []
+
+    def cut_off(imported):
+        seen.append(imported.rows)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        made(producer, recipients=path, on_progress=cut_off)
+    half = producer.campaign("sale").progress().imported
+    assert (half.rows, half.complete) == (2 * importing.STRETCH, False)
+    done = made(producer, recipients=path).progress().imported
+    assert (done.rows, done.accepted, done.duplicates, done.complete) == (1200, 1200, 0, True)
+
+
+def test_an_import_does_not_go_on_from_another_file(producer, tmp_path):
+    def cut_off(imported):
+        raise KeyboardInterrupt
+
+    paths = [tmp_path / "one.csv", tmp_path / "two.csv"]
+    for number, path in enumerate(paths):
+        rows = people(600, 1000 * number)
+        path.write_text("to,name\n" + "".join(f"{row['to']},{row['name']}\n" for row in rows))
+    with pytest.raises(KeyboardInterrupt):
+        made(producer, recipients=paths[0], on_progress=cut_off)
+    with pytest.raises(InvalidCampaign, match="not the file"):
+        made(producer, recipients=paths[1])
+
+
+def test_a_stretch_that_comes_twice_counts_once(producer, ledger, hands):
+    from sendline.contract import ids
+    from sendline.ledger.campaigns import Enlisted, Stretch, enlist, read_campaign
+
+    made(producer, 1)
+    producer.campaign("other", text="Hi", recipients=["+13115550001"])
+    found = ledger.run(read_campaign("other"))
+    stretch = Stretch(
+        "other", found.own, 1, 2, 1, 0, [Enlisted(ids.new_id(), "+13115550002", 1, {})], [("main",)]
+    )
+    assert ledger.run(enlist(hands.limits, stretch))[0] == "closed"
+    assert ledger.run(read_campaign("other")).progress.imported.accepted == 1
+
+
+@pytest.mark.anyio
+async def test_the_awaited_face_does_the_same(redis_url, publish, tmp_path):
+    from sendline import AsyncProducer
+    from sendline.settings import Settings
+
+    publish("main")
+    settings = Settings(redis_url=redis_url, durability="memory")
+    async with AsyncProducer(settings=settings) as producer:
+        campaign = await producer.campaign("sale", text="Hi {{ name }}", recipients=people(5))
+        await campaign.start()
+        assert (await campaign.pause()).waiting == 5
+        await campaign.resume()
+        await campaign.cancel()
+        assert len([message async for message in campaign.messages()]) == 5
+        assert await campaign.report(tmp_path / "report.csv") == 5
+        assert (await campaign.spec()).text == "Hi {{ name }}"
+        assert (await campaign.progress()).state is CampaignState.CANCELED
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
