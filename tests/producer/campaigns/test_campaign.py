@@ -378,3 +378,16 @@ async def test_the_awaited_face_does_the_same(redis_url, publish, tmp_path):
 @pytest.fixture
 def anyio_backend():
     return "asyncio"
+
+
+def test_one_whose_instant_comes_in_the_tick_that_cancels_it_is_ended_with_the_rest(producer, hands, raw):
+    soon = (datetime.now(UTC) + timedelta(seconds=30)).isoformat()
+    campaign = made(producer, recipients=[{**row, "not_before": soon} for row in people(3)])
+    campaign.start()
+    campaign.cancel()
+    raw.zadd("sl:t", dict.fromkeys(raw.zrange("sl:t", 0, -1), 0))
+    raw.sadd("sl:co", "sale")
+    hands.tick()
+    hands.tick()
+    assert campaign.progress().statuses[Status.CANCELED] == 3
+    assert campaign.progress().waiting == 0

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from ledger_world import World
 from sendline_worker.cli.main import main
 
 
@@ -30,3 +31,36 @@ def read(run):
         return json.loads(out)
 
     return read
+
+
+@pytest.fixture
+def hands(ledger, raw, publish):
+    """Claim, settle and tick by hand, on the server's own clock; one account is known."""
+    publish("main")
+    return World(ledger, raw, None)
+
+
+@pytest.fixture
+def people(tmp_path):
+    """Write a CSV file of some people; returns its path."""
+
+    def people(number=10, name="people.csv", *, start=0):
+        rows = [f"+1311{5_550_000 + place:07},name {place}" for place in range(start, start + number)]
+        (tmp_path / name).write_text("\n".join(["to,name", *rows]) + "\n")
+        return str(tmp_path / name)
+
+    return people
+
+
+@pytest.fixture
+def campaign(run, people, hands):
+    """Create a campaign by the command; returns its name."""
+
+    def campaign(number=10, name="sale", *words, text="Hi {{ name }}"):
+        code, _, err = run(
+            "create", name, "--text", text, "--recipients", people(number), *words, command="campaign"
+        )
+        assert (code, err) == (0, "")
+        return name
+
+    return campaign

@@ -53,7 +53,7 @@ MISTAKES = {
     "option without value": (("send", "--to"), "--to: needs a value; see `sendline send --help`"),
     "demo without a file": (("demo", "--recipients", ""), "recipients: is empty; give the path of a CSV"),
     "extra words": (("send", *TO, "--text", "Hello,", "world!"), "world!: not expected by `sendline send`"),
-    "no command of a family": (("campaign",), "command: missing; give weigh, see `sendline campaign --help`"),
+    "no command of a family": (("campaign",), "command: missing; give create or preview or start or "),
     "missing id": (("status",), "id: missing; give ID, see `sendline status --help`"),
     "unknown id": (("status", "0199a1b2-0000-7000-8000-000000000000"), "id: message 0199a1b2-0000-7000-8000"),
     "no id": (("cancel", "seven"), "id: message seven is not known"),

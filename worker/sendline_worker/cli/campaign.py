@@ -1,81 +1,43 @@
-"""`sendline campaign`: what campaigns get of the accounts that carry them."""
+"""`sendline campaign`: campaigns from a file to their report. Each command stands in a module of its own."""
 
-import math
-from typing import Annotated, Final
-
-import typer
-
-from sendline.contract.draft import campaign_name
-from sendline.contract.errors import InvalidMessage
-from sendline.ledger.lines import read_rows, weigh
-from sendline_worker.answers.spelling import counted
-from sendline_worker.cli import opening
-from sendline_worker.cli.apps import Config, Json, make_app
-from sendline_worker.cli.failures import Failure
-from sendline_worker.cli.printing import print_json, print_line
+from sendline_worker.cli.apps import make_app
+from sendline_worker.cli.campaign_create import create
+from sendline_worker.cli.campaign_preview import preview
+from sendline_worker.cli.campaign_report import report
+from sendline_worker.cli.campaign_retry import retry
+from sendline_worker.cli.campaign_show import list_all, status
+from sendline_worker.cli.campaign_steer import cancel, pause, resume, start
+from sendline_worker.cli.campaign_watch import watch
+from sendline_worker.cli.campaign_weigh import set_weight
 
 app = make_app()
-
-LEAST: Final = 0.01
-"""The least weight: a hundredth of what a campaign gets that was not weighed."""
-MOST: Final = 1000.0
-"""The greatest weight."""
 
 
 @app.callback()
 def campaign() -> None:
-    """Say what campaigns get of the accounts that carry them.
+    """Send one text to many: import recipients, look at what will be sent, start, watch, report.
 
-    Messages belong to a campaign where `send` was given its name. In the lane `bulk`, campaigns take turns.
-
-    \b
-    Examples:
-      sendline campaign weigh black-friday 3
-    """  # noqa: D301 - the parser's mark for what it must not wrap
-
-
-@app.command(name="weigh")
-def set_weight(
-    *,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The campaign.")],
-    weight: Annotated[str, typer.Argument(metavar="WEIGHT", help="From 0.01 to 1000; 1 without it.")],
-    config: Config = None,
-    json: Json = False,
-) -> None:
-    """Set the weight by which a campaign takes turns: one with weight 2 sends twice as much as one with 1.
-
-    It counts at once, and also for what is accepted later.
+    Nothing is sent before `start`. Campaigns take turns at the accounts that carry several.
 
     \b
     Examples:
-      sendline campaign weigh black-friday 3
-      sendline campaign weigh black-friday 1
+      sendline campaign preview --text 'Hi {{ name }}' --recipients people.csv
+      sendline campaign create sale --text 'Hi {{ name }}' --recipients people.csv
+      sendline campaign start sale
+      sendline campaign watch sale
+      sendline campaign report sale --output sale.csv
     """  # noqa: D301 - the parser's mark for what it must not wrap
-    number = _weight(weight)
-    checked = _name(name)
-    with opening.ledger(opening.load(config)) as ledger:
-        ledger.run(weigh(checked, number))
-        waiting = sum(row.length for row in read_rows(ledger, heads=False) if row.campaign == checked)
-    if json:
-        print_json({"campaign": checked, "weight": number, "waiting": waiting})
-        return
-    verb = "waits" if waiting == 1 else "wait"
-    waits = f"{counted(waiting, 'message')} of it {verb}"
-    print_line("ok", f"campaign {checked} takes turns with weight {number:g}; {waits}")
 
 
-def _weight(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not LEAST <= number <= MOST:
-        raise Failure("weight", f"{text!r} is not a number from {LEAST:g} to {MOST:g}")
-    return number
-
-
-def _name(text: str) -> str:
-    try:
-        return campaign_name(text)
-    except InvalidMessage as error:
-        raise Failure("name", f"{text!r} is no campaign's name: it {error.problem}") from None
+app.command()(create)
+app.command()(preview)
+app.command()(start)
+app.command()(pause)
+app.command()(resume)
+app.command()(cancel)
+app.command("list")(list_all)
+app.command()(status)
+app.command()(watch)
+app.command()(report)
+app.command()(retry)
+app.command("weigh")(set_weight)

@@ -18,7 +18,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "cancel": ("cancel", "cancel a message that was not sent yet"),
     "uncertain": ("uncertain", "list messages whose fate is not known, and decide about them"),
     "suppressions": ("suppressions", "list, add, remove, check the numbers that are never sent to"),
-    "campaign": ("campaign", "weigh a campaign: what it gets of the accounts that carry it"),
+    "campaign": ("campaign", "send to many: import, preview, start, pause, watch, report, retry"),
     "receipts": ("receipts", "show what providers reported that could not be read"),
     "webhooks": ("webhooks", "list the endpoints told of events; resume, replay, drop"),
     "accounts": ("accounts", "show each account, its limits and what waits; set, pause, resume"),

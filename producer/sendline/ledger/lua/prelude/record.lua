@@ -77,8 +77,8 @@ local function load_all(ids)
     keys[place] = K.message .. id
   end
   local records = #ids > 0 and redis.call('MGET', unpack(keys)) or {}
-  for place = 1, #ids do
-    records[place] = read(records[place])
+  for place, id in ipairs(ids) do
+    records[place] = read(unsaved[id] or records[place])
   end
   return records
 end
