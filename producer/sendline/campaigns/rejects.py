@@ -20,11 +20,12 @@ class RejectsFile:
     def __init__(self, path: str | os.PathLike[str], *, done: int) -> None:
         """Open `path`. Of what stands there, only rows up to line `done` are kept: the rest comes again.
 
-        It holds phone numbers, so that only its owner may read it. Raises InvalidCampaign.
+        It holds phone numbers, so that only its owner may read it. Raises InvalidCampaign, also where
+        `path` holds anything else than the rows of such a file.
         """
         self.path = Path(path)
         try:
-            kept = _kept(self.path, done) if done else []
+            kept = _kept(self.path, done)
             descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             why = error.strerror if isinstance(error, OSError) and error.strerror else "it is no CSV file"
@@ -54,4 +55,6 @@ def _kept(path: Path, done: int) -> list[list[str]]:
             rows = list(csv.reader(file))
     except FileNotFoundError:
         return []
+    if rows and tuple(rows[0]) != HEADER:
+        raise InvalidCampaign("rejects", "that file holds something else; name a new one")
     return [row for row in rows[1:] if row and row[0].isdigit() and int(row[0]) <= done]

@@ -18,6 +18,9 @@ from sendline.contract.numbers import parse_sender
 LEAST_OVER: Final = 10
 MOST_OVER: Final = 10_000
 """Outcomes over which the part of failures is reckoned."""
+LEAST_WEIGHT: Final = 0.01
+"""A hundredth of what a campaign gets that was not weighed."""
+GREATEST_WEIGHT: Final = 1000.0
 DEAREST: Final = Decimal(1000)
 """The highest price of a segment."""
 
@@ -44,6 +47,15 @@ def campaign_spec(fields: Mapping[str, Any], rules: Rules) -> CampaignSpec:
         pause_over=_pause_over(fields.get("pause_over", 200)),
         price=_price(fields.get("price")),
     )
+
+
+def checked_weight(weight: object) -> float:
+    """Return the weight by which a campaign takes turns. Raises InvalidCampaign."""
+    if isinstance(weight, bool) or not isinstance(weight, int | float):
+        raise InvalidCampaign("weight", "must be a number")
+    if not LEAST_WEIGHT <= weight <= GREATEST_WEIGHT:
+        raise InvalidCampaign("weight", f"must be from {LEAST_WEIGHT:g} to {GREATEST_WEIGHT:g}")
+    return float(weight)
 
 
 def window_of(spec: CampaignSpec) -> Window | None:

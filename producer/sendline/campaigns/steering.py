@@ -9,7 +9,7 @@ from sendline.campaigns.checking import Checker
 from sendline.campaigns.importing import Import
 from sendline.campaigns.recipients import Source, open_source
 from sendline.campaigns.rejects import RejectsFile
-from sendline.campaigns.spec import campaign_spec
+from sendline.campaigns.spec import campaign_spec, checked_weight
 from sendline.campaigns.templates import Template
 from sendline.contract import ids
 from sendline.contract.campaign import CampaignSpec, Imported, Progress
@@ -33,6 +33,7 @@ def create(limits: Limits, rules: Rules, name: str, fields: "CampaignFields") ->
     Raises InvalidCampaign: then nothing was founded that was not there before. Raises LedgerError.
     """
     spec = campaign_spec({"name": name, **fields}, rules)
+    weight = checked_weight(fields.get("weight", 1))
     if "recipients" not in fields:
         raise InvalidCampaign("recipients", "missing; pass a path, an open file, or an iterable")
     with open_source(
@@ -41,7 +42,7 @@ def create(limits: Limits, rules: Rules, name: str, fields: "CampaignFields") ->
         format=fields.get("format"),
         encoding=fields.get("encoding"),
     ) as source:
-        _fit(spec, source)
+        demand_columns(Template(spec.text), source)
         there: Found | None = yield campaigns.read_campaign(spec.name)
         _demand_same(spec, source, there)
         begun = there.progress.imported if there else Imported()
@@ -50,7 +51,7 @@ def create(limits: Limits, rules: Rules, name: str, fields: "CampaignFields") ->
             path = fields.get("rejects")
             rejects = open_files.enter_context(RejectsFile(path, done=begun.line)) if path else None
             if there is None:
-                own = yield from _found(limits, spec, own, fields.get("weight", 1), source.fingerprint)
+                own = yield from _found(limits, spec, own, weight, source.fingerprint)
             checker = Checker(spec, own, rules, datetime.now(UTC))
             on_progress = fields.get("on_progress", lambda _: None)
             return (yield from importing.run(Import(limits, checker, source, rejects, on_progress), begun))
@@ -118,11 +119,11 @@ def _name(name: str) -> str:
         raise InvalidCampaign("name", error.problem) from None
 
 
-def _fit(spec: CampaignSpec, source: Source) -> None:
+def demand_columns(text: Template, source: Source) -> None:
     """Raise InvalidCampaign where no row of the source can have what the text needs."""
     if source.variables is None:
         return
-    missing = sorted(Template(spec.text).required.difference(source.variables))
+    missing = sorted(text.required.difference(source.variables))
     if missing:
         there = ", ".join(source.variables[:20]) or "none beside the recipient's"
         raise InvalidCampaign("text", f"needs a column {', '.join(missing[:5])}; there are: {there}")

@@ -58,7 +58,7 @@ class Core:
         self._clock = clock
         self._names = Names()
         self._read_at: float | None = None
-        self._rules = self._make_rules(Directory())
+        self._rules = rules_of(settings, Directory())
 
     def send(self, fields: Mapping[str, Any]) -> Plan[Message]:
         """Accept one message."""
@@ -146,20 +146,8 @@ class Core:
             published: Directory = yield verbs.directory()
             if not published.accounts and self._stand_in is not None:
                 published = self._stand_in()
-            self._rules = self._make_rules(published)
+            self._rules = rules_of(self._settings, published)
             self._read_at = self._clock()
-
-    def _make_rules(self, directory: Directory) -> Rules:
-        s = self._settings
-        configured = tuple(RouteRule(route.to, route.accounts, route.weights) for route in s.routes)
-        return Rules(
-            default_region=s.default_region,
-            only_to=s.only_to,
-            valid_for=timedelta(seconds=s.valid_for),
-            urgent_valid_for=timedelta(seconds=s.urgent_valid_for),
-            accounts=directory.accounts or dict.fromkeys(s.accounts),
-            routes=directory.routes if directory.accounts else configured,
-        )
 
     def _check(self, fields: Mapping[str, Any]) -> Draft:
         return draft(ids.new_id(), fields, self._rules, datetime.now(UTC))
@@ -176,6 +164,19 @@ class Core:
             except InvalidMessage as error:
                 raise error.at(index) from None
         return checked
+
+
+def rules_of(settings: "Settings", directory: Directory) -> Rules:
+    """Return the rules in force: the settings', with the accounts and routes that workers have published."""
+    configured = tuple(RouteRule(route.to, route.accounts, route.weights) for route in settings.routes)
+    return Rules(
+        default_region=settings.default_region,
+        only_to=settings.only_to,
+        valid_for=timedelta(seconds=settings.valid_for),
+        urgent_valid_for=timedelta(seconds=settings.urgent_valid_for),
+        accounts=directory.accounts or dict.fromkeys(settings.accounts),
+        routes=directory.routes if directory.accounts else configured,
+    )
 
 
 def _demand_durability() -> Plan[None]:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 from sendline.campaigns.checking import Checker, Rejected
 from sendline.campaigns.preview import Preview, Previewer
 from sendline.campaigns.spec import campaign_spec
+from sendline.campaigns.steering import demand_columns
 from sendline.campaigns.templates import Template
 from sendline.campaigns.windows import DAYS, finish_at
 from sendline.contract import ids
-from sendline.contract.accounts import RouteRule
 from sendline.contract.draft import Rules
-from sendline.contract.errors import ConfigurationError, InvalidCampaign, LedgerError
+from sendline.contract.errors import ConfigurationError, LedgerError
 from sendline.ledger import verbs
 from sendline.ledger.account_state import AccountState, account_state
 from sendline.ledger.directory import Directory
+from sendline.producer.core import rules_of
 from sendline_worker.answers.spelling import a_second, rounded, spell
 from sendline_worker.cli import opening
 
@@ -84,19 +85,7 @@ def read_ground(settings: "Settings") -> Ground:
         from sendline_worker.accounts import directory_of, load_accounts
 
         directory = directory_of(load_accounts(settings), settings)
-    return Ground(_rules(settings, directory), states, absent)
-
-
-def _rules(settings: "Settings", directory: Directory) -> Rules:
-    configured = tuple(RouteRule(each.to, each.accounts, each.weights) for each in settings.routes)
-    return Rules(
-        default_region=settings.default_region,
-        only_to=settings.only_to,
-        valid_for=timedelta(seconds=settings.valid_for),
-        urgent_valid_for=timedelta(seconds=settings.urgent_valid_for),
-        accounts=directory.accounts,
-        routes=directory.routes if directory.accounts else configured,
-    )
+    return Ground(rules_of(settings, directory), states, absent)
 
 
 def try_out(
@@ -114,7 +103,7 @@ def try_out(
     """
     spec = campaign_spec({"name": "preview", **fields}, rules)
     template = Template(spec.text)
-    _demand_columns(template, source)
+    demand_columns(template, source)
     price = None if spec.price is None else Decimal(spec.price)
     previewer = Previewer(template, samples=samples, price=price)
     checker = Checker(spec, ids.new_id(), rules, datetime.now(UTC), previewer.add)
@@ -130,16 +119,6 @@ def try_out(
     trial.hours = checker.hours
     trial.preview = previewer.result()
     return trial
-
-
-def _demand_columns(template: Template, source: "Source") -> None:
-    """Raise InvalidCampaign where no row can have what the text needs."""
-    if source.variables is None:
-        return
-    missing = sorted(template.required.difference(source.variables))
-    if missing:
-        there = ", ".join(source.variables[:20]) or "none beside the recipient's"
-        raise InvalidCampaign("text", f"needs a column {', '.join(missing[:5])}; there are: {there}")
 
 
 def duration(trial: Trial, ground: Ground, now: datetime) -> tuple[float | None, str]:

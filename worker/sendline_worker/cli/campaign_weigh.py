@@ -1,10 +1,11 @@
 """`sendline campaign weigh`: what a campaign gets of the accounts that carry several."""
 
 import math
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
+from sendline.campaigns.spec import GREATEST_WEIGHT, LEAST_WEIGHT
 from sendline.contract.draft import campaign_name
 from sendline.contract.errors import InvalidMessage
 from sendline.ledger.lines import read_rows, weigh
@@ -13,11 +14,6 @@ from sendline_worker.cli import opening
 from sendline_worker.cli.apps import Config, Json
 from sendline_worker.cli.failures import Failure
 from sendline_worker.cli.printing import print_json, print_line
-
-LEAST: Final = 0.01
-"""The least weight: a hundredth of what a campaign gets that was not weighed."""
-MOST: Final = 1000.0
-"""The greatest weight."""
 
 
 def set_weight(
@@ -56,8 +52,8 @@ def weight_of(text: str) -> float:
         number = float(text)
     except ValueError:
         number = math.nan
-    if not LEAST <= number <= MOST:
-        raise Failure("weight", f"{text!r} is not a number from {LEAST:g} to {MOST:g}")
+    if not LEAST_WEIGHT <= number <= GREATEST_WEIGHT:
+        raise Failure("weight", f"{text!r} is not a number from {LEAST_WEIGHT:g} to {GREATEST_WEIGHT:g}")
     return number
 
 
