@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sendline_worker.providers.base import Answer
 from sendline_worker.wire import Broken, Wire
 from sendline_worker.wire.connection import Connection, Reply
-from sendline_worker.wire.faults import Unreadable
+from sendline_worker.wire.faults import NoConnection, Unreadable
 from sendline_worker.wire.lookup import Lookup
 from sendline_worker.wire.pool import Origin
 
@@ -328,3 +328,62 @@ def test_an_answer_that_ends_early_is_never_taken_for_whole(kind, data):
 def test_whatever_comes_it_is_a_reply_or_unreadable(noise, after):
     with contextlib.suppress(Unreadable):
         assert isinstance(running(read_in([after, noise]), uvloop=False), Reply)
+
+
+def test_headers_that_follow_are_not_those_of_the_answer():
+    trailers = CHUNKED + b"1\r\na\r\n0\r\nRetry-After: 3600\r\n\r\n"
+    second = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\nRetry-After: 3600\r\n\r\n"
+    for raw in (trailers, second):
+        reply = running(read_in([raw]), uvloop=False)
+        assert b"Retry-After" not in dict(reply.headers)
+
+
+@pytest.mark.parametrize("coding", [b"identity", b"gzip"])
+def test_a_body_whose_coding_tells_no_end_ends_with_the_connection(coding):
+    raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: " + coding + b"\r\n\r\nhello"
+    assert running(read_in([raw]), uvloop=False).body == b"hello"
+
+
+def test_trailers_without_end_break_the_answer_off():
+    endless = CHUNKED + b"1\r\na\r\n0\r\n"
+    with pytest.raises(Unreadable, match="broke off"):
+        running(read_in([endless, *[b"X: " + b"y" * 60_000 + b"\r\n"] * 40]), uvloop=False)
+
+
+def test_closing_the_wire_while_it_connects_sends_nothing():
+    async def call() -> tuple[Answer | Broken, list[bytes]]:
+        seen: list[bytes] = []
+
+        async def connected(reader, writer):
+            seen.append(await reader.read(100))
+            writer.close()
+
+        server = await asyncio.start_server(connected, "127.0.0.1", 0)
+        wire = Wire()
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        calling = asyncio.ensure_future(wire.call(httpx.Request("POST", url, content=b"x")))
+        await asyncio.sleep(0)
+        await wire.aclose()
+        told = await calling
+        for _ in range(20):
+            await asyncio.sleep(0.005)
+        server.close()
+        return told, seen
+
+    told, seen = running(call(), uvloop=False)
+    assert isinstance(told, Broken)
+    assert not told.on_wire
+    assert b"".join(seen) == b""
+
+
+def test_closing_a_look_up_is_no_cancellation_of_who_waits(monkeypatch):
+    async def look_up() -> None:
+        lookup = Lookup(asyncio.get_running_loop())
+        asking = asyncio.ensure_future(lookup.addresses("sms.example.com", 443))
+        await asyncio.sleep(0)
+        lookup.close()
+        with pytest.raises(NoConnection):
+            await asking
+
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_named: [])
+    running(look_up(), uvloop=False)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import re
 import signal
 import socket
 import threading
@@ -39,6 +40,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     _in_head = True
     _taken = 0
+    _headers = 0
     _timer: asyncio.TimerHandle | None = None
 
     def __init__(self, *given: Any, **named: Any) -> None:
@@ -58,7 +60,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take in what was read, unless it is too much."""
         self._taken += len(data)
-        super().data_received(data)
+        super().data_received(_without_offers(data) if self._in_head else data)
         if self._taken > (self.head_bytes if self._in_head else self.request_bytes):
             self.transport.close()
         elif self._in_head and self._timer is None and not self.transport.is_closing():
@@ -68,12 +70,15 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begin a request."""
         super().on_message_begin()
         self._in_head = True
+        self._headers = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take in a header, or a trailer."""
-        if len(self.headers) >= self.headers_most:
+        """Take in a header; a trailer only counts, for nobody has vouched for it."""
+        self._headers += 1
+        if self._headers > self.headers_most:
             raise TooManyHeaders
-        super().on_header(name, value)
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """End the head of a request."""
@@ -101,6 +106,15 @@ class BoundedProtocol(HttpToolsProtocol):
             self._arm()
         elif self._taken or self.cycle is None:
             self.transport.close()
+
+
+_OFFER: Final = re.compile(rb"(?i)\r\n(?:upgrade|http2-settings):[^\r\n]*")
+
+
+def _without_offers(data: bytes) -> bytes:
+    """Return `data` without offers to speak another protocol: the parser would take the body for that."""
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _OFFER.sub(b"", head) + end + rest if b"pgrade" in head else data
 
 
 class Server(uvicorn.Server):

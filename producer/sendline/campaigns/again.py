@@ -70,14 +70,23 @@ def round_fields(spec: CampaignSpec, file: IO[bytes]) -> "CampaignFields":
 def round_name(spec: CampaignSpec) -> "Plan[str]":
     """Return the name of a campaign's next round: NAME.2, NAME.3, ...; of a round, the one behind it.
 
-    A round whose import was cut off is the next one still.
+    A round whose import was cut off is the next one still. Raises InvalidCampaign where the next one was
+    imported whole: the same people would get it twice.
     """
     stem, number = yield from _stem(spec)
     while True:
         number += 1
-        there: Found | None = yield campaigns.read_campaign(f"{stem}.{number}")
-        if there is None or (_is_alike(there.spec, spec) and _takes_more(there)):
-            return f"{stem}.{number}"
+        name = f"{stem}.{number}"
+        there: Found | None = yield campaigns.read_campaign(name)
+        if there is None:
+            return name
+        if _is_alike(there.spec, spec):
+            if _takes_more(there):
+                return name
+            raise InvalidCampaign(
+                "name",
+                f"{name} was made of what failed, and is {there.progress.summary}; go on with that one",
+            )
 
 
 def none_failed(name: str) -> InvalidCampaign:

@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Self
@@ -11,7 +11,7 @@ from sendline.campaigns.checking import Rejected
 from sendline.campaigns.defuse import defuse
 from sendline.contract.errors import InvalidCampaign
 
-HEADER: Final = ("line", "reason", "to")
+HEADER_LINE: Final = b"line,reason,to\r\n"
 
 
 class RejectsFile:
@@ -24,20 +24,23 @@ class RejectsFile:
         `path` holds anything else than the rows of such a file.
         """
         self.path = Path(path)
+        growing = self.path.with_name(f".{self.path.name}.part")
         try:
-            kept = _kept(self.path, done)
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            why = error.strerror if isinstance(error, OSError) and error.strerror else "it is no CSV file"
-            raise InvalidCampaign("rejects", f"can't be written: {why}") from None
-        self._file: IO[str] = os.fdopen(descriptor, "w", encoding="utf-8", newline="")
+            with os.fdopen(os.open(growing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.writelines(_kept(self.path, done))
+                file.flush()
+                os.fsync(file.fileno())
+            growing.replace(self.path)
+            self._file: IO[str] = self.path.open("a", encoding="utf-8", newline="")
+        except OSError as error:
+            raise InvalidCampaign("rejects", f"can't be written: {(error.strerror or '').lower()}") from None
+        finally:
+            growing.unlink(missing_ok=True)
         self._csv: Any = csv.writer(self._file)
-        self._csv.writerow(HEADER)
-        self._csv.writerows(kept)
 
     def write(self, rejected: Iterable[Rejected]) -> None:
         """Add `rejected`; they are in the file when this returns."""
-        self._csv.writerows((each.line, each.reason, defuse(each.to)) for each in rejected)
+        self._csv.writerows((each.line, each.reason, defuse(_one_line(each.to))) for each in rejected)
         self._file.flush()
 
     def __enter__(self) -> Self:
@@ -49,12 +52,21 @@ class RejectsFile:
         self._file.close()
 
 
-def _kept(path: Path, done: int) -> list[list[str]]:
+def _kept(path: Path, done: int) -> Iterator[bytes]:
+    """Yield the header, and of what stands in the file the rows up to line `done`: one line each."""
+    yield HEADER_LINE
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.reader(file))
+        with path.open("rb") as file:
+            first = file.readline(len(HEADER_LINE) + 1)
+            if first not in (b"", HEADER_LINE):
+                raise InvalidCampaign("rejects", "that file holds something else; name a new one")
+            for line in file:
+                number = line.partition(b",")[0]
+                if number.isdigit() and int(number) <= done and line.endswith(b"\r\n"):
+                    yield line
     except FileNotFoundError:
-        return []
-    if rows and tuple(rows[0]) != HEADER:
-        raise InvalidCampaign("rejects", "that file holds something else; name a new one")
-    return [row for row in rows[1:] if row and row[0].isdigit() and int(row[0]) <= done]
+        return
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

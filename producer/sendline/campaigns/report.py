@@ -1,7 +1,9 @@
 """The report of a campaign: a row for each recipient, as CSV or Parquet, written while it is read."""
 
 import csv
+import errno
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -84,11 +86,13 @@ def report_file(path: str | os.PathLike[str]) -> Iterator[ReportWriter]:
     numbers, so only its owner may read it. Raises InvalidCampaign.
     """
     target = Path(path)
-    growing = target.with_name(f".{target.name}.part")
     try:
-        descriptor = os.open(growing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        descriptor, made = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     except OSError as error:
         raise InvalidCampaign("report", f"can't be written: {error.strerror}") from None
+    growing = Path(made)
     try:
         if target.suffix.lower() == ".parquet":
             with os.fdopen(descriptor, "wb") as file, _Parquet(file) as parquet:
@@ -97,6 +101,8 @@ def report_file(path: str | os.PathLike[str]) -> Iterator[ReportWriter]:
             with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as text:
                 yield CsvReport(text)
         growing.replace(target)
+    except OSError as error:
+        raise InvalidCampaign("report", f"can't be written: {error.strerror}") from None
     finally:
         growing.unlink(missing_ok=True)
 

@@ -34,6 +34,8 @@ def create(limits: Limits, rules: Rules, name: str, fields: "CampaignFields") ->
     """
     spec = campaign_spec({"name": name, **fields}, rules)
     weight = checked_weight(fields.get("weight", 1))
+    if not rules.accounts:
+        raise InvalidCampaign("account", "none is known yet: start a worker that has one, or configure one")
     if "recipients" not in fields:
         raise InvalidCampaign("recipients", "missing; pass a path, an open file, or an iterable")
     with open_source(
@@ -133,9 +135,17 @@ def _demand_same(spec: CampaignSpec, source: Source, there: Found | None) -> Non
     """Raise InvalidCampaign unless the campaign is new, or its import can go on from this source."""
     if there is None:
         return
-    if there.spec != spec or there.progress.imported.complete:
+    known = bool(there.source and source.fingerprint)
+    if there.spec != spec:
         raise InvalidCampaign("name", f"there is a campaign called {spec.name} already; choose another name")
-    if there.source and source.fingerprint and there.source != source.fingerprint:
+    if there.progress.imported.complete:
+        same = " from this very file" if known and there.source == source.fingerprint else ""
+        raise InvalidCampaign(
+            "name",
+            f"there is a campaign called {spec.name} already, imported whole{same}, and it is "
+            f"{there.progress.summary}: go on with that one, or choose another name",
+        )
+    if known and there.source != source.fingerprint:
         raise InvalidCampaign(
             "recipients", "this is not the file that the campaign's import began with; name that one"
         )

@@ -94,8 +94,9 @@ def test_a_canceled_campaign_ends_what_was_not_sent(producer, hands):
     assert done.statuses[Status.SENT] == 5
     assert adds_up(done)
     assert hands.claim() == []
-    with pytest.raises(InvalidCampaign, match="ended already"):
-        campaign.cancel()
+    assert campaign.cancel().state is CampaignState.CANCELED  # the same word again changes nothing
+    with pytest.raises(InvalidCampaign, match="only one that is running"):
+        campaign.pause()
 
 
 def test_one_that_waits_for_its_instant_is_canceled_too(producer, hands):
@@ -189,6 +190,64 @@ def test_who_has_opted_out_is_counted_and_gets_nothing(producer, hands, ledger):
     assert hands.send_all() == 9
     hands.tick()
     assert campaign.progress().state is CampaignState.FINISHED
+
+
+def test_the_same_call_after_it_was_imported_whole_says_so(producer, tmp_path):
+    path = tmp_path / "people.csv"
+    path.write_text("to,name\n" + "".join(f"{row['to']},{row['name']}\n" for row in people(5)))
+    first = made(producer, recipients=path).progress()
+    with pytest.raises(InvalidCampaign, match="imported whole from this very file, and it is created: go on"):
+        made(producer, recipients=path)
+    assert producer.campaign("sale").progress() == first
+
+
+def test_no_campaign_is_founded_while_no_account_is_known(redis_url, raw):
+    from sendline import Producer
+    from sendline.settings import Settings
+
+    settings = Settings(redis_url=redis_url, durability="memory")
+    with Producer(settings=settings) as producer, pytest.raises(InvalidCampaign, match="account"):
+        made(producer)
+    assert raw.keys("sl:c*") == []
+
+
+def test_what_was_sent_and_not_delivered_counts_as_one_failure(producer, hands, ledger):
+    from sendline.contract import ids
+    from sendline.ledger import work
+
+    campaign = made(producer, 30, pause_at=0.6, pause_over=20)
+    campaign.start()
+    claims = hands.claim(20)
+    hands.settle(claims, deadline=3600)
+    reports = [
+        work.Reported("main", Status.UNDELIVERED, provider_id=ids.to_text(claim.message_id))
+        for claim in claims
+    ]
+    ledger.run(work.receive(hands.limits, reports[:11]))
+    hands.tick()
+    assert campaign.progress().state is CampaignState.RUNNING
+    ledger.run(work.receive(hands.limits, reports[11:12]))
+    hands.tick()
+    assert campaign.progress().summary == "paused: 12 of the last 20 failed"
+
+
+def test_values_are_kept_only_of_messages_that_may_be_sent_again(producer, hands, raw):
+    campaign = made(producer, 4)
+    campaign.start()
+    claims = hands.claim(3)
+    hands.settle(claims[:1], Status.FAILED, code="rejected")
+    hands.settle(claims[1:], deadline=3600)
+    campaign.cancel()
+    hands.tick(2)
+    kept = {each.status: raw.get(b"sl:m" + ids_of(each)) for each in campaign.messages()}
+    assert b"name 0" in kept[Status.FAILED]
+    assert b"name 3" not in kept[Status.CANCELED]
+
+
+def ids_of(message):
+    from sendline.contract import ids
+
+    return ids.to_bytes(message.id)
 
 
 def test_the_same_name_is_refused_and_changes_nothing(producer):

@@ -60,3 +60,21 @@ def test_whoever_asks_for_the_end_of_the_connection_gets_it(house, line):
 def test_whatever_python_reads_as_json_is_read(house, body):
     assert house.post(house.account_url(), body).status_code == 200
     assert house.app.state.counts == {"applied": 1}
+
+
+def test_an_offer_to_speak_another_protocol_is_passed_over(house):
+    body = json.dumps(data("abc", "delivered")).encode()
+    offer = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__")
+    with house.connected() as connection:
+        connection.sendall(head(house.account_url(), *offer, f"Content-Length: {len(body)}") + body)
+        assert answer_on(connection).startswith(b"HTTP/1.1 200 OK\r\n")
+    assert house.app.state.counts == {"applied": 1}
+
+
+def test_trailers_are_no_headers(house):
+    body = json.dumps(data("abc", "delivered")).encode()
+    chunked = b"%x\r\n%b\r\n0\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n" % (len(body), body)
+    with house.connected() as connection:
+        connection.sendall(head(house.account_url(), "Transfer-Encoding: chunked") + chunked)
+        assert answer_on(connection).startswith(b"HTTP/1.1 200 OK\r\n")
+    assert house.app.state.counts == {"applied": 1}

@@ -151,20 +151,11 @@ def _read(path: str) -> str:
 
 
 def rejects_path(path: str | None, *read: str | None) -> str | None:
-    """Return where rejected rows go. Raises Failure for a file with something else in it: that is kept."""
-    from sendline.campaigns.rejects import HEADER
-
+    """Return where rejected rows go. Raises Failure for a file that is read."""
     if path is None or not Path(path).exists():
         return path
     if any(other is not None and Path(other).exists() and Path(other).samefile(path) for other in read):
         raise Failure("rejects", f"{path} is read by this command; name another file")
-    try:
-        with Path(path).open(encoding="utf-8", errors="replace", newline="") as file:
-            first = file.readline(len(",".join(HEADER)) + 2).strip()
-    except OSError as error:
-        raise Failure("rejects", f"{path} can't be read: {(error.strerror or '').lower()}") from None
-    if first not in ("", ",".join(HEADER)):
-        raise Failure("rejects", f"{path} is there and holds something else; name another file")
     return path
 
 

@@ -85,7 +85,7 @@ class Carrier:
             id=ids.to_text(message_id),
             to=record.to.decode(),
             sender=record.sender.decode() or (senders[0] if senders else ""),
-            text=await self.texts.of(record),
+            text=await self.texts.of(message_id, record),
             callback_url=self.urls.message_url(account.name, message_id) if takes_url else None,
         )
 

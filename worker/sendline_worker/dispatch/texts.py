@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RenderError", "Texts"]
 
+_FOUNDED: Final = 6
+"""Bytes of a message's id that tell when its campaign was founded: see sendline.campaigns.identity."""
 KEPT: Final = 256
 """Templates that are remembered; the oldest goes first. A campaign's never changes."""
 
@@ -22,9 +24,9 @@ class Texts:
     def __init__(self, ledger: "AsyncLedger") -> None:
         """Prepare, without reading."""
         self._ledger = ledger
-        self._templates: dict[str, Template] = {}
+        self._templates: dict[tuple[str, bytes], Template] = {}
 
-    async def of(self, record: "Record") -> str | None:
+    async def of(self, message_id: bytes, record: "Record") -> str | None:
         """Return a message's text; None where its provider has it, or where it was erased.
 
         Raises LedgerError where its campaign's template can't be read, RenderError where that is gone or
@@ -34,16 +36,17 @@ class Texts:
             text: str = record.text.decode()
             return text or None
         values = unpack(record.extras) if record.extras else {}
-        template = await self._template(record.campaign.decode())
+        template = await self._template(record.campaign.decode(), message_id[:_FOUNDED])
         return template.render({name.decode(): value.decode() for name, value in values.items()})
 
-    async def _template(self, campaign: str) -> Template:
-        known = self._templates.get(campaign)
+    async def _template(self, campaign: str, founded: bytes) -> Template:
+        """Return the template of the campaign that was founded at that time: names come again after years."""
+        known = self._templates.get((campaign, founded))
         if known is None:
             found = await self._ledger.run(read_campaign(campaign))
-            if found is None:
+            if found is None or found.own[:_FOUNDED] != founded:
                 raise RenderError("its campaign is gone")
-            known = self._templates[campaign] = Template(found.spec.text)
+            known = self._templates[campaign, founded] = Template(found.spec.text)
             if len(self._templates) > KEPT:
                 del self._templates[next(iter(self._templates))]
         return known

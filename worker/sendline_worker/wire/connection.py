@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 HEAD_LIMIT: Final = 64 * 1024
 """The bytes that an answer may have before its headers end."""
-_DELIMITERS: Final = (b"content-length", b"transfer-encoding")
+BESIDES: Final = 1024 * 1024
+"""The bytes that an answer may have besides its body: heads, the marks of chunks, trailers."""
 _FIRST_FINAL: Final = 200
 """Answers below it are interim: another one follows."""
 
@@ -44,6 +45,7 @@ class Connection(asyncio.Protocol):
         self._is_spoiled = False
         self._is_bodiless = False
         self._limit = 0
+        self._received = 0
         self._begin_answer()
 
     def is_open(self) -> bool:
@@ -64,9 +66,10 @@ class Connection(asyncio.Protocol):
         self._limit = limit
         self._is_bodiless = bodiless
         self._begin_answer()
+        self._received = 0
         timer = self._loop.call_at(until, self._fail, NoAnswer("no complete answer in time"))
-        self._transport.write(request)
         try:
+            self._transport.write(request)
             return await self._waiting
         except BaseException:
             self.abort()
@@ -79,10 +82,13 @@ class Connection(asyncio.Protocol):
         """Close it in order."""
         self._transport.close()
 
-    def abort(self) -> None:
-        """Close it at once."""
+    def abort(self) -> bool:
+        """Close it at once; return whether there was anything to close."""
         self._is_spoiled = True
+        if self._transport is None:
+            return False
         self._transport.abort()
+        return True
 
     # What the loop calls
 
@@ -102,10 +108,11 @@ class Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._fail(Unreadable(BROKEN_OFF if self._has_headers else NOT_HTTP))
             return
-        if not self._has_headers:
-            self._head_size += len(data)
-            if self._head_size > HEAD_LIMIT:
-                self._fail(Unreadable(NOT_HTTP))
+        self._received += len(data)
+        if not self._has_headers and self._received > HEAD_LIMIT:
+            self._fail(Unreadable(NOT_HTTP))
+        elif self._received > self._limit + BESIDES:
+            self._fail(Unreadable(BROKEN_OFF))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End. A body that nothing delimits ends here too."""
@@ -127,15 +134,16 @@ class Connection(asyncio.Protocol):
             self._begin_answer()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header, also one that follows the body."""
-        self._headers.append((name, value))
+        """Keep a header; not what follows a body, or stands in another answer."""
+        if not self._has_headers and not self._is_spoiled:
+            self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """End the head."""
         if self._parser.get_status_code() < _FIRST_FINAL:
             return
         self._has_headers = True
-        self._is_delimited = any(name.lower() in _DELIMITERS for name, _ in self._headers)
+        self._is_delimited = any(_delimits(name.lower(), value.lower()) for name, value in self._headers)
         if self._is_bodiless:
             self._is_spoiled = True  # the parser waits for a body that does not come
             self._finish(truncated=False)
@@ -159,7 +167,6 @@ class Connection(asyncio.Protocol):
         self._headers: list[tuple[bytes, bytes]] = []
         self._chunks: list[bytes] = []
         self._size = 0
-        self._head_size = 0
         self._has_headers = False
         self._is_delimited = False
 
@@ -173,3 +180,8 @@ class Connection(asyncio.Protocol):
         self._is_spoiled = True
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(error)
+
+
+def _delimits(name: bytes, value: bytes) -> bool:
+    """Return whether a header, in lower case, says where the body ends; else the server's end is its end."""
+    return name == b"content-length" or (name == b"transfer-encoding" and value.strip().endswith(b"chunked"))

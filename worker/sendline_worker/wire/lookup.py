@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from aiohappyeyeballs import AddrInfoType, addr_to_addr_infos
 
+from sendline_worker.wire.faults import NoConnection
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -41,7 +43,12 @@ class Lookup:
         if asking is None:
             asking = self._found[key] = self._loop.create_task(self._ask(host, port))
             asking.add_done_callback(lambda done: self._remember(key, done))
-        return await asyncio.shield(asking)
+        try:
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            if asking.cancelled():  # it was closed; nobody cancelled who waits
+                raise NoConnection("the connections are closed") from None
+            raise
 
     async def _ask(self, host: str, port: int) -> list[AddrInfoType]:
         infos = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 HEAD_START: Final = 0.25
 """Seconds that an address has before the next one is tried beside it (RFC 8305, section 8)."""
+CLOSED: Final = "the connections are closed"
 SHUTDOWN: Final = 1.0
 """Seconds that a server has to agree to the end of a TLS connection."""
 
@@ -91,7 +92,7 @@ class Pool:
     def _take(self, origin: Origin) -> Connection | None:
         """Return the connection that was used last, if it can be used."""
         if self._is_closed:
-            raise NoConnection("the connections are closed")
+            raise NoConnection(CLOSED)
         idle = self._idle.get(origin)
         since = self._loop.time() - self._rest
         while idle:
@@ -117,18 +118,19 @@ class Pool:
         sock = await start_connection(
             addresses, happy_eyeballs_delay=HEAD_START, interleave=1, loop=self._loop
         )
+        connection = Connection(origin, self._loop)
         try:
-            connection = await self._begin(origin, sock)
+            await self._begin(origin, sock, connection)
         except BaseException:
-            sock.close()
+            if not connection.abort():
+                sock.close()
             raise
-        if not connection.is_open():
+        if self._is_closed or not connection.is_open():
             connection.abort()
-            raise NoConnection("the server spoke unasked, or went away")
+            raise NoConnection(CLOSED if self._is_closed else "the server spoke unasked, or went away")
         return connection
 
-    async def _begin(self, origin: Origin, sock: "socket.socket") -> Connection:
-        connection = Connection(origin, self._loop)
+    async def _begin(self, origin: Origin, sock: "socket.socket", connection: Connection) -> None:
         if origin.is_tls:
             await self._loop.create_connection(
                 lambda: connection,
@@ -139,7 +141,6 @@ class Pool:
             )
         else:
             await self._loop.create_connection(lambda: connection, sock=sock)
-        return connection
 
     def _context(self) -> ssl.SSLContext:
         if self._ssl_context is None:

@@ -11,6 +11,7 @@
 
 local RECIPIENT = 8 -- its place in what stands for a message
 local reply, drafts, met = {NOW}, {}, {}
+local remembered = {} -- idempotency keys, and what is kept of them: written behind the records
 local together = {} -- {r, ids}: messages that stand in the row in which the first of them, r, does
 
 -- A record as it is stored, or will be.
@@ -40,7 +41,7 @@ local function accept(m, there, reason)
     return suppressed and {4, id, there} or {1, id, ''}
   end
   if key ~= '' then
-    local first = redis.call('GET', K.idempotency .. key)
+    local first = remembered[key] or redis.call('GET', K.idempotency .. key)
     if first then
       local first_id = first:sub(1, 16)
       if first:sub(17) ~= content then
@@ -48,7 +49,7 @@ local function accept(m, there, reason)
       end
       return {2, first_id, stored(first_id) or ''}
     end
-    redis.call('SET', K.idempotency .. key, id .. content, 'PX', IDEMPOTENCY)
+    remembered[key] = id .. content
   end
   met[id] = true
   local wait = math.max(not_before - NOW, 0)
@@ -87,5 +88,12 @@ for _, row in ipairs(together) do
 end
 if next(lines) then
   rouse()
+end
+if next(remembered) then
+  write_records()
+  unsaved = {}
+end
+for key, first in pairs(remembered) do
+  redis.call('SET', K.idempotency .. key, first, 'PX', IDEMPOTENCY)
 end
 return close(reply)

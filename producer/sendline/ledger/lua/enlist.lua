@@ -8,8 +8,6 @@
 --   id, recipient, segments, values as a packed map, sender, key of time zones (''), not before (ms, 0), place of its route
 -- Returns {1 done, 2 was done before, 0 another stretch is to come, -1 no such campaign, -2 it takes no more; last line}.
 
-go_on_when_full()
-
 local name, own, before, line = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local RECIPIENT = 2 -- its place in what stands for a message
 local key = K.campaign .. name
@@ -19,7 +17,7 @@ if c[1] ~= own then
   return close({-1, 0})
 elseif line == done and (ARGV[8] ~= '1' or c[3]) then
   return close({2, done})
-elseif c[3] or c[4] == 'canceled' then
+elseif c[3] or c[4] == 'canceled' or c[4] == 'finished' then
   return close({-2, done})
 elseif before ~= done then
   return close({0, done})

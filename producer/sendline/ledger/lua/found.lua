@@ -4,15 +4,14 @@
 --     [5] weight ('': 1)  [6] packed map of what the ledger itself heeds: see HEEDED
 -- Returns {1 founded, 2 there already with this very spec, 3 there with another one; its 16 bytes}.
 
-go_on_when_full()
-
 local name, own, spec = ARGV[2], ARGV[3], ARGV[4]
 local key = K.campaign .. name
-local there = redis.call('HMGET', key, 'own', 'spec')
+local heeded = cmsgpack.unpack(ARGV[6]) -- source, valid_for (ms), callback_url, pause_at (millionths), pause_over
+local there = redis.call('HMGET', key, 'own', 'spec', 'source')
 if there[1] then
-  return close({there[2] == spec and 2 or 3, there[1]})
+  return close({there[2] == spec and there[3] == heeded.source and 2 or 3, there[1]})
 end
-local heeded = cmsgpack.unpack(ARGV[6]) -- valid_for (ms), callback_url, pause_at (millionths), pause_over
+redis.call('DEL', key, K.members .. name) -- what late news of an earlier one of this name left
 redis.call('HSET', key, 'own', own, 'spec', spec, 'state', 'created', 'at', NOW)
 for field, value in pairs(heeded) do
   redis.call('HSET', key, field, value)

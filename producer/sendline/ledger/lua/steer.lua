@@ -14,10 +14,14 @@ local FROM = {
   cancel = {created = true, scheduled = true, running = true, paused = true},
 }
 
+local COMES_TO = {start = 'running', schedule = 'scheduled', pause = 'paused', resume = 'running', cancel = 'canceled'}
+
 local name, what = ARGV[2], ARGV[3]
 local state = redis.call('HGET', K.campaign .. name, 'state')
 if not state then
   return close({-1, ''})
+elseif state == COMES_TO[what] and what ~= 'schedule' then
+  return close({1, state}) -- it is so: perhaps by this very call, whose reply was lost
 elseif not FROM[what][state] then
   return close({0, state})
 end

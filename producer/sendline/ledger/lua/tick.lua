@@ -50,7 +50,7 @@ if ticked_at > NOW + 1000 then
       end
       redis.call('ZADD', K.ready .. lane, 'XX', NOW_US, route)
       local held = K.held .. lane .. ':' .. route
-      for _, row in ipairs(redis.call('ZRANGE', held, 0, -1)) do
+      for _, row in ipairs(redis.call('ZRANGEBYSCORE', held, '-inf', '(' .. NEVER_US)) do
         redis.call('ZADD', held, NOW_US, row)
       end
     end

@@ -55,11 +55,15 @@ do
 
   -- Pauses a campaign of whose newest outcomes too many were failures.
   local function watch(name, c)
-    local over, recent = c.pause_over, redis.call('GET', K.outcomes .. name) or ''
+    local over, recent, mended = c.pause_over, redis.call('GET', K.outcomes .. name) or '', 0
+    repeat
+      recent, mended = recent:gsub('0(1*)x', '1%1')
+    until mended == 0
+    recent = recent:gsub('x', '')
     if #recent > over then
       recent = recent:sub(-over)
-      redis.call('SET', K.outcomes .. name, recent)
     end
+    redis.call('SET', K.outcomes .. name, recent)
     local _, failed = recent:gsub('1', '')
     if c.state == 'running' and #recent >= over and failed * 1000000 >= c.pause_at * over then
       redis.call('DEL', K.outcomes .. name)
@@ -83,7 +87,7 @@ do
   local function is_over(c)
     local open = (c.sent or 0) + (c.uncertain or 0)
     return c.waiting + (c.sending or 0) == 0 and (open == 0 or (c.open_until or 0) <= NOW)
-      and (c.complete or c.state == 'canceled')
+      and (c.complete or c.state == 'canceled' or c.ends <= NOW)
   end
 
   -- Returns how many messages were looked at: `most` where there may be more.

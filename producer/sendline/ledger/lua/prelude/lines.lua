@@ -5,7 +5,6 @@
 
 local BULK = LANES - 1
 local SENDER_MARK = 12 -- characters
-local NEVER_US = '9000000000000000' -- the year 2255: until when the rows of a campaign that rests are held
 
 local function is_split(route)
   for name in route:gmatch('[^,]+') do

@@ -10,6 +10,7 @@ local bounds = cmsgpack.unpack(ARGV[1])
 local RETENTION, DEADLINE, EVENTS_KEPT, MAX_ATTEMPTS, IDEMPOTENCY = unpack(bounds)
 
 local PARKED_MOST, PARKED_FOR = 10000, 3600000 -- receipts, ms
+local NEVER_US = '9000000000000000' -- the year 2255: until when the rows of a campaign that rests are held
 local WAKE_EVERY, WAKES_MOST = 1000, 100 -- ms, wakes in their queue
 local CALLS_KEPT = 600000 -- ms for which a dispatcher's last call is known: no connection holds one back for longer
 local AWAKE_MOST = 60000 -- ms; a longer promise was made before the clock stepped back
@@ -147,6 +148,9 @@ do
 
   -- A value packed: most of them come again and again.
   function packed(value)
+    if value == nil then -- of something damaged
+      return cmsgpack.pack(nil)
+    end
     local raw = known[value]
     if not raw then
       raw = cmsgpack.pack(value)
@@ -241,7 +245,8 @@ local function follow(r, from, to, code)
     tally(campaign, 'e:' .. code, 1)
   end
   if has(r, FLAG.WATCHED) and (to == S.SENT or to == S.FAILED or to == S.UNDELIVERED) then
-    outcomes[campaign] = (outcomes[campaign] or '') .. (to == S.SENT and '0' or '1')
+    local outcome = to == S.SENT and '0' or from == S.SENT and 'x' or '1' -- x: one that had counted as 0 was none
+    outcomes[campaign] = (outcomes[campaign] or '') .. outcome
   end
 end
 

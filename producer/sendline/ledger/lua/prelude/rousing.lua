@@ -54,7 +54,7 @@ local function release_all(names)
         if names[name] then
           redis.call('ZADD', K.ready .. lane, 'XX', 'LT', NOW_US, route)
           local held = K.held .. lane .. ':' .. route -- limits of senders may be others now
-          for _, row in ipairs(redis.call('ZRANGE', held, 0, -1)) do
+          for _, row in ipairs(redis.call('ZRANGEBYSCORE', held, '-inf', '(' .. NEVER_US)) do
             redis.call('ZADD', held, 'LT', NOW_US, row)
           end
         end
