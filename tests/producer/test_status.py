@@ -85,6 +85,8 @@ def test_stored_numbers_are_never_changed():
         "RETRIED": 16,
         "DOUBTED": 32,
         "HOOKED": 64,
+        "TEMPLATED": 128,
+        "WATCHED": 256,
     }
 
 

@@ -102,12 +102,15 @@ def test_a_round_can_be_named_and_started_at_once(read, ended):
     assert (found["retries"], found["no_longer_kept"]) == ("sale", 0)
 
 
-def test_rounds_are_numbered_on(read, ended, hands):
+def test_rounds_are_numbered_on(run, read, ended, hands):
     assert read("retry", ended, "--failed")["name"] == "sale.2"
-    assert read("retry", ended, "--failed", "--start")["name"] == "sale.3"
+    code, _, err = run("retry", ended, "--failed")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "sale.2 was made of what failed, and is created" in err
+    run("start", "sale.2")
     for claim in hands.claim(20).claims:
         hands.settle(claim, "failed", code="rejected")
-    assert read("retry", "sale.3", "--failed")["name"] == "sale.4"
+    assert read("retry", "sale.2", "--failed")["name"] == "sale.3"
 
 
 def test_a_message_that_is_no_longer_kept_is_left_out_and_counted(run, ended, redis_url, raw):

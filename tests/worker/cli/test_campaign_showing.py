@@ -185,12 +185,10 @@ def test_what_is_not_due_has_no_estimate(read, run, hands, tmp_path):
     assert "done        not due. What waits of it is not due yet" in run("status", "sale")[1]
 
 
-def test_a_campaign_that_no_account_carries_yet_has_no_estimate(run, read, people):
-    run("create", "sale", "--text", "Hi", "--recipients", people(), "--start")
-    assert read("status", "sale")["estimate"] == {
-        "done_about": None,
-        "because": "No account was known when it was imported.",
-    }
+def test_no_campaign_is_created_while_no_account_is_known(run, people):
+    code, out, err = run("create", "sale", "--text", "Hi", "--recipients", people(), "--start")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("error: account: none is known yet")
 
 
 # watch

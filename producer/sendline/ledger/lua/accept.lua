@@ -55,7 +55,7 @@ local function accept(m, there, reason)
   local wait = math.max(not_before - NOW, 0)
   local r = {
     VERSION, reason and S.SUPPRESSED or S.CREATED, m[2], m[3], NOW, 0, wait + valid_for, 0, 0, m[6], m[7], m[RECIPIENT],
-    m[9], '', reason and 'opted_out' or '', m[10], m[11], m[12], '', m[15],
+    m[9], '', reason and 'opted_out' or '', m[10], m[11], m[12], '', m[15], '',
   }
   count('accepted', 1)
   count(STATUS[r[F.status]], 1)
