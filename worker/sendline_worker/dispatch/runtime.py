@@ -4,6 +4,7 @@ Made after the fork, because a thread does not survive one. Calls under way outl
 """
 
 import asyncio
+import gc
 import logging
 import os
 import secrets
@@ -54,6 +55,7 @@ class Runtime:
         is_stopping: "Callable[[], bool]",
     ) -> None:
         """Start the loop and make what it needs. `is_stopping` tells that the worker shuts down."""
+        gc.freeze()  # what is there now stays: calls need not wait until it has been gone through once more
         self.pid = os.getpid()
         self._settings = settings
         self._accounts = accounts

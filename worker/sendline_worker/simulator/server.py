@@ -1,7 +1,8 @@
 """The simulator as a server: uvicorn, on the machine's own address, with one clear line where it can't."""
 
 import contextlib
-from typing import TYPE_CHECKING
+import gc
+from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from sendline_worker.simulator.options import SimulatorOptions
     from sendline_worker.simulator.simulation import Simulation
+
+COLLECTED: Final = (50_000, 20, 1_000)
+"""When garbage is collected: seldom all of it, for the log grows, and requests would wait meanwhile."""
 
 
 class Server(serving.Server):
@@ -64,6 +68,8 @@ def serve_on(
     on_ready: "Callable[[int], None]" = lambda _: None,
 ) -> int:
     """Do the same on a socket that listens already; close it at the end."""
+    gc.freeze()
+    gc.set_threshold(*COLLECTED)
     with listener:
         Server(options, on_ready).run(sockets=[listener])
     return 0
