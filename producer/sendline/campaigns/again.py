@@ -6,15 +6,13 @@ in the campaign, so that a round whose import was cut off goes on even where mor
 """
 
 import json
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from sendline.campaigns.recipients import Columns
 from sendline.contract.campaign import BAD, ENDED, CampaignSpec
 from sendline.contract.errors import InvalidCampaign
-from sendline.ledger import campaigns, verbs
-from sendline.ledger.call import Call
+from sendline.ledger import campaigns, doubts
 from sendline.ledger.record import Flag, Record, unpack
 
 if TYPE_CHECKING:
@@ -37,7 +35,7 @@ def write_round(name: str, file: IO[bytes]) -> "Plan[int]":
     written = 0
     while start is not None:
         ids: list[bytes] = yield campaigns.members(name, start, PAGE)
-        found: list[Record | None] = (yield _records(ids)) if ids else []
+        found: list[Record | None] = (yield doubts.records(ids)) if ids else []
         lines = list(map(_line, found))
         file.write(b"".join(lines))
         written += sum(line != b"\n" for line in lines)
@@ -110,15 +108,6 @@ def _is_alike(one: CampaignSpec, other: CampaignSpec) -> bool:
 
 def _takes_more(there: "Found") -> bool:
     return not there.progress.imported.complete and there.progress.state not in ENDED
-
-
-def _records(ids: list[bytes]) -> Call[list[Record | None]]:
-    call = verbs.get_all(ids)
-    return Call(call.target, call.arguments, _read_records)
-
-
-def _read_records(reply: Iterable[bytes | None]) -> list[Record | None]:
-    return [Record(raw) if raw else None for raw in reply]
 
 
 def _line(record: Record | None) -> bytes:

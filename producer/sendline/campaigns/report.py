@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final, Protocol, Self
 
+from sendline.campaigns.arrow import load_arrow
 from sendline.campaigns.defuse import defuse
 from sendline.contract.errors import InvalidCampaign
 from sendline.contract.message import Message, stamp
@@ -130,13 +131,7 @@ class _Parquet:
     """Writes a report as Parquet, a group of rows for each call."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        try:
-            import pyarrow as pa  # noqa: PLC0415 - 170 MB that few need
-            from pyarrow import parquet  # noqa: PLC0415
-        except ImportError:
-            raise InvalidCampaign(
-                "report", "Parquet needs pyarrow: pip install 'sendline[parquet]'"
-            ) from None
+        pa, parquet = load_arrow("report", "Parquet")
         time = pa.timestamp("ms", tz="UTC")
         numbers = {"segments": pa.int32(), "attempts": pa.int32()}
         times = dict.fromkeys(("created_at", "sent_at", "final_at"), time)

@@ -32,7 +32,7 @@ def campaign_spec(fields: Mapping[str, Any], rules: Rules) -> CampaignSpec:
     text = Template(fields.get("text", ""))
     window = _window(fields.get("window"), fields.get("default_zone"))
     return CampaignSpec(
-        name=_name(fields.get("name")),
+        name=checked_name(fields.get("name")),
         text=text.text,
         variables=tuple(sorted(text.variables)),
         sender=_sender(fields.get("sender"), rules),
@@ -63,7 +63,8 @@ def window_of(spec: CampaignSpec) -> Window | None:
     return Window.parse(spec.window, spec.default_zone) if spec.window else None
 
 
-def _name(name: object) -> str:
+def checked_name(name: object) -> str:
+    """Return the name of a campaign. Raises InvalidCampaign."""
     try:
         return campaign_name(name)
     except InvalidMessage as error:

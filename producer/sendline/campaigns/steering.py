@@ -9,12 +9,12 @@ from sendline.campaigns.checking import Checker
 from sendline.campaigns.importing import Import
 from sendline.campaigns.recipients import Source, open_source
 from sendline.campaigns.rejects import RejectsFile
-from sendline.campaigns.spec import campaign_spec, checked_weight
+from sendline.campaigns.spec import campaign_spec, checked_name, checked_weight
 from sendline.campaigns.templates import Template
 from sendline.contract import ids
 from sendline.contract.campaign import CampaignSpec, Imported, Progress
-from sendline.contract.draft import MAX_AHEAD, Rules, campaign_name
-from sendline.contract.errors import InvalidCampaign, InvalidMessage
+from sendline.contract.draft import MAX_AHEAD, Rules
+from sendline.contract.errors import InvalidCampaign
 from sendline.ledger import campaigns
 from sendline.ledger.campaigns import Found, Steering
 from sendline.ledger.limits import Limits
@@ -70,7 +70,7 @@ def _found(
 
 def find(name: str) -> Plan[Found]:
     """Read a campaign; raises InvalidCampaign where there is none."""
-    found: Found | None = yield campaigns.read_campaign(_name(name))
+    found: Found | None = yield campaigns.read_campaign(checked_name(name))
     if found is None:
         raise InvalidCampaign("name", f"there is no campaign called {name}")
     return found
@@ -97,7 +97,7 @@ def start(limits: Limits, name: str, at: datetime | None) -> Plan[Progress]:
 
 def steer(limits: Limits, name: str, what: Steering, argument: str = "") -> Plan[Progress]:
     """Start, pause, resume or cancel a campaign; return where it then stands. Raises InvalidCampaign."""
-    done: tuple[bool, str] | None = yield campaigns.steer(limits, _name(name), what, argument)
+    done: tuple[bool, str] | None = yield campaigns.steer(limits, checked_name(name), what, argument)
     if done is None:
         raise InvalidCampaign("name", f"there is no campaign called {name}")
     if not done[0]:
@@ -112,13 +112,6 @@ _NOT_FROM: Final[dict[Steering, str]] = {
     "resume": "only one that is paused can be resumed",
     "cancel": "it has ended already",
 }
-
-
-def _name(name: str) -> str:
-    try:
-        return campaign_name(name)
-    except InvalidMessage as error:
-        raise InvalidCampaign("name", error.problem) from None
 
 
 def demand_columns(text: Template, source: Source) -> None:

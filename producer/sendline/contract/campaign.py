@@ -42,7 +42,7 @@ class CampaignSpec:
     text: str = field(repr=False)
     """A template."""
     variables: tuple[str, ...] = ()
-    """Those that the template uses, in the order in which the ledger keeps each recipient's values."""
+    """Those that the template uses, sorted."""
     sender: str | None = field(default=None, repr=False)
     account: str | None = None
     valid_for: float = 72 * 3600

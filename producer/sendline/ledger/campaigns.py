@@ -13,10 +13,9 @@ from sendline.contract.status import Status
 from sendline.ledger.call import Argument, Call
 from sendline.ledger.keys import KEYS
 from sendline.ledger.limits import Limits
-from sendline.ledger.record import Flag, pack
+from sendline.ledger.record import ASKED, Flag, pack
 from sendline.ledger.scripts import script
 
-_ASKED = {None: 0, OnUncertain.HOLD: int(Flag.HOLD), OnUncertain.RESEND: int(Flag.RESEND)}
 _PARTS = 1_000_000
 """A part of one, as the scripts reckon with it."""
 
@@ -98,7 +97,7 @@ def enlist(limits: Limits, stretch: Stretch) -> Call[tuple[EnlistVerdict, int]]:
 
     "again": it was done before. "elsewhere": another stretch is to come. "closed": it takes no more.
     """
-    flags = _ASKED[stretch.on_uncertain] | Flag.TEMPLATED
+    flags = ASKED[stretch.on_uncertain] | Flag.TEMPLATED
     flags |= (Flag.HOOKED if stretch.is_hooked else 0) | (Flag.WATCHED if stretch.is_watched else 0)
     words: dict[int, EnlistVerdict] = {1: "done", 2: "again", 0: "elsewhere", -1: "unknown", -2: "closed"}
     arguments: list[Argument] = [

@@ -72,6 +72,9 @@ class Flag(IntFlag):
     """Its campaign pauses by itself when too many fail."""
 
 
+ASKED: Final = {None: 0, OnUncertain.HOLD: int(Flag.HOLD), OnUncertain.RESEND: int(Flag.RESEND)}
+"""The flags by which a message asks what becomes of it when its fate is unknown; None: it doesn't ask."""
+
 UNREADABLE: Final = (
     *(ValueError, TypeError, LookupError, OverflowError),
     *(AttributeError, msgpack.UnpackException),

@@ -12,18 +12,19 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
+from sendline.contract.campaign import BAD
 from sendline.contract.lane import LANE_CODES
 from sendline.contract.status import CODES, EDGES, FINAL, Cause, Status
 from sendline.ledger.keys import KEYS
 from sendline.ledger.record import FIELDS, VERSION, Flag
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
 PRELUDE: Final = ("record", "lineage", "rousing", "lines", "places", "notices", "campaigns", "closing")
 """What stands before every verb, in this order."""
 PARTS: Final = {
-    "accept": ("suppression",),
+    "accept": ("suppression", "joining"),
     "claim": ("changes", "easing", "limits", "choice", "rows", "suppression", "taking"),
     "inquire": ("changes", "easing", "limits"),
     "settle": ("changes", "easing", "verdicts"),
@@ -31,7 +32,7 @@ PARTS: Final = {
     "adjust": ("changes", "adjusting"),
     "halt": ("changes",),
     "resume": ("changes", "easing"),
-    "enlist": ("suppression",),
+    "enlist": ("suppression", "joining"),
     "tick": ("changes", "easing", "ending"),
     "notices": ("telling",),
     "told": ("telling",),
@@ -82,7 +83,8 @@ def tables(clock: str = SERVER_CLOCK, within: str | None = None) -> str:
     defined |= {name: _table(entries) for name, entries in _constants().items()}
     defined |= {
         "STATUS": _table({f"[{code}]": repr(s.value) for s, code in CODES.items()}),
-        "FINAL": _table({f"[{CODES[s]}]": "true" for s in Status if s in FINAL}),
+        "FINAL": _set(FINAL),
+        "BAD": _set(BAD),
         "MOVES": _moves(proof=False),
         "PROOFS": _moves(proof=True),
     }
@@ -127,6 +129,10 @@ def _with_constants(source: str) -> str:
     Making those tables anew at each call, and looking them up, costs more than most verbs do otherwise.
     """
     return re.sub(r"(?<![\w.])(K|F|S|FLAG)\.(\w+)", lambda m: str(_constants()[m[1]][m[2]]), source)
+
+
+def _set(statuses: "Container[Status]") -> str:
+    return _table({f"[{CODES[s]}]": "true" for s in Status if s in statuses})
 
 
 def _table(entries: "Mapping[str, object]") -> str:

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from sendline.contract.draft import Draft
-from sendline.contract.lane import LANE_CODES, OnUncertain
+from sendline.contract.lane import LANE_CODES
 from sendline.contract.message import Event, Message
 from sendline.contract.status import Status
 from sendline.ledger.call import Argument, Call
 from sendline.ledger.directory import Directory
 from sendline.ledger.keys import KEYS, message_key
 from sendline.ledger.limits import Limits
-from sendline.ledger.record import Flag, Record, digest, events, pack
+from sendline.ledger.record import ASKED, Flag, Record, digest, events, pack
 from sendline.ledger.scripts import script
 
-_ASKED = {None: 0, OnUncertain.HOLD: int(Flag.HOLD), OnUncertain.RESEND: int(Flag.RESEND)}
 _EVENT_FIELD = b"e"
 _LAST = 2**64 - 1
 """No second half of a stream's id is greater."""
@@ -86,7 +85,7 @@ def _packed_draft(draft: Draft) -> bytes:
         [
             draft.id,
             LANE_CODES[draft.lane],
-            _ASKED[draft.on_uncertain] | (Flag.HOOKED if draft.callback_url else 0),
+            ASKED[draft.on_uncertain] | (Flag.HOOKED if draft.callback_url else 0),
             draft.not_before_ms,
             draft.valid_for_ms,
             ",".join(draft.route),

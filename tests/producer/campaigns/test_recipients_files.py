@@ -143,7 +143,7 @@ def test_a_stream_that_does_not_wait_is_never_taken_for_one_that_ended():
 @pytest.mark.parametrize(
     ("data", "what"),
     [
-        (gzip.compress(TEXT.encode()), "a gzip file; unpack it first"),
+        (gzip.compress(TEXT.encode(), mtime=0), "a gzip file; unpack it first"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "an image"),
         (b"%PDF-1.7\n%\xe2\xe3", "a PDF; save its table as CSV"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0", "an Excel or Word file; save it as CSV"),
@@ -151,6 +151,7 @@ def test_a_stream_that_does_not_wait_is_never_taken_for_one_that_ended():
         (b"to,name\n\0\0\0\n", "not text, or in another encoding: save it as CSV in UTF-8, or name it"),
         (TEXT.encode("utf-16-le"), "not text, or in another encoding: save it as CSV in UTF-8, or name it"),
     ],
+    ids=["gzip", "image", "pdf", "excel", "parquet", "zeros", "utf-16 without a mark"],
 )
 def test_a_file_that_is_something_else_says_what(data, what):
     assert refusal(io.BytesIO(data), name="people.csv") == f"recipients: people.csv is {what}"

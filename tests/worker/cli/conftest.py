@@ -5,6 +5,7 @@ import json
 import pytest
 
 from ledger_world import World
+from sendline.campaigns import importing
 from sendline_worker.cli.main import main
 
 
@@ -50,6 +51,25 @@ def people(tmp_path):
         return str(tmp_path / name)
 
     return people
+
+
+@pytest.fixture
+def cut_off(monkeypatch):
+    """Let Ctrl-C, or an error, come before stretch number `at` of an import; returns the stretches so far."""
+
+    def cut_off(at, error=KeyboardInterrupt):
+        packed, calls = importing.campaigns.enlist, []
+
+        def interrupted(limits, stretch):
+            calls.append(stretch)
+            if len(calls) == at:
+                raise error
+            return packed(limits, stretch)
+
+        monkeypatch.setattr(importing.campaigns, "enlist", interrupted)
+        return calls
+
+    return cut_off
 
 
 @pytest.fixture

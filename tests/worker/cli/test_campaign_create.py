@@ -321,18 +321,10 @@ def test_a_redis_that_is_not_there_is_one_line(run, people, monkeypatch):
     assert err.startswith("error: redis_url: ")
 
 
-def test_what_ends_an_import_says_how_to_go_on(run, people, hands, progress, monkeypatch):
+def test_what_ends_an_import_says_how_to_go_on(run, people, hands, progress, cut_off):
     """Ctrl-C between two stretches, then one within the source: the same command completes it."""
     words = ("create", "sale", *TEXT, "--recipients", people(1800), "--rejects", "rejects.csv")
-    packed, calls = importing.campaigns.enlist, []
-
-    def interrupted(limits, stretch):
-        calls.append(stretch)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return packed(limits, stretch)
-
-    monkeypatch.setattr(importing.campaigns, "enlist", interrupted)
+    calls = cut_off(3)
     code, out, err = run(*words)
     assert (code, out, err.count("\n")) == (130, "", 1)
     assert err.startswith(
@@ -346,16 +338,8 @@ def test_what_ends_an_import_says_how_to_go_on(run, people, hands, progress, mon
     assert progress().imported.rows == progress().total == 1800
 
 
-def test_a_redis_that_goes_away_in_mid_import_says_what_is_done(run, people, hands, progress, monkeypatch):
-    packed, calls = importing.campaigns.enlist, []
-
-    def cut_off(limits, stretch):
-        calls.append(stretch)
-        if len(calls) == 2:
-            raise LedgerUnavailable("Redis is away")
-        return packed(limits, stretch)
-
-    monkeypatch.setattr(importing.campaigns, "enlist", cut_off)
+def test_a_redis_that_goes_away_in_mid_import_says_what_is_done(run, people, hands, progress, cut_off):
+    cut_off(2, LedgerUnavailable("Redis is away"))
     words = ("create", "sale", *TEXT, "--recipients", people(700))
     code, out, err = run(*words)
     assert (code, out) == (2, "")
@@ -367,16 +351,8 @@ def test_a_redis_that_goes_away_in_mid_import_says_what_is_done(run, people, han
     assert progress().total == 700
 
 
-def test_an_import_goes_on_only_with_the_file_that_it_began_with(run, people, hands, progress, monkeypatch):
-    packed, calls = importing.campaigns.enlist, []
-
-    def interrupted(limits, stretch):
-        calls.append(stretch)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return packed(limits, stretch)
-
-    monkeypatch.setattr(importing.campaigns, "enlist", interrupted)
+def test_an_import_goes_on_only_with_the_file_that_it_began_with(run, people, hands, progress, cut_off):
+    cut_off(2)
     run("create", "sale", *TEXT, "--recipients", people(700))
     code, out, err = run("create", "sale", *TEXT, "--recipients", people(700, "other.csv", start=5))
     assert (code, out, err.count("\n")) == (2, "", 1)

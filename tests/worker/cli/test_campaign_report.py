@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from sendline import Producer
-from sendline.campaigns import importing
 from sendline.contract import ids
 from sendline.ledger.keys import message_key
 
@@ -122,23 +121,13 @@ def test_a_message_that_is_no_longer_kept_is_left_out_and_counted(run, ended, re
     assert len(texts(redis_url, "sale.2")) == 3
 
 
-def test_a_round_that_was_cut_off_goes_on_by_the_same_command(
-    run, read, campaign, hands, publish, monkeypatch
-):
+def test_a_round_that_was_cut_off_goes_on_by_the_same_command(run, read, campaign, hands, publish, cut_off):
     publish("main", rate=1_000_000, burst=2000)
     campaign(1200, "sale", "--start")
     while claims := hands.claim(200).claims:
         for claim in claims:
             hands.settle(claim, "failed", code="rejected")
-    packed, calls = importing.campaigns.enlist, []
-
-    def interrupted(limits, stretch):
-        calls.append(stretch)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return packed(limits, stretch)
-
-    monkeypatch.setattr(importing.campaigns, "enlist", interrupted)
+    cut_off(2)
     code, out, err = run("retry", "sale", "--failed")
     assert (code, out, err.count("\n")) == (130, "", 1)
     assert err.startswith(

@@ -6,8 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sendline.campaigns import importing
-
 COMMAND = "campaign"
 
 
@@ -110,16 +108,8 @@ def test_on_a_terminal_a_person_is_asked(run, read, campaign, monkeypatch, typed
     assert read("status", "sale")["state"] == state
 
 
-def test_an_import_that_was_cut_off_is_told_at_its_start(run, people, hands, monkeypatch):
-    packed, calls = importing.campaigns.enlist, []
-
-    def interrupted(limits, stretch):
-        calls.append(stretch)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return packed(limits, stretch)
-
-    monkeypatch.setattr(importing.campaigns, "enlist", interrupted)
+def test_an_import_that_was_cut_off_is_told_at_its_start(run, people, hands, cut_off):
+    cut_off(2)
     run("create", "sale", "--text", "Hi", "--recipients", people(700))
     out = run("start", "sale")[1]
     assert out.splitlines()[1] == "warn its import stopped after 500 rows: the same `create` goes on there"

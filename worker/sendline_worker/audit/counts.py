@@ -33,11 +33,7 @@ def flying_findings(flying: Mapping[str, int]) -> Iterator[Finding]:
 
 def count_findings(seen: "Pass") -> Iterator[Finding]:
     """Return where counts and records differ, for a pass in which nothing moved."""
-    for status in Status:
-        counted, found = seen.counts[status.value], seen.by_status[status]
-        missing = counted - found if status in EXACT else 0
-        if found > counted or missing > seen.unreadable:
-            yield Finding(f"{counted} messages count as {status.value}, and {found} records are")
+    yield from map(Finding, _differences(seen.counts, seen.by_status, seen.unreadable))
     for account, found in flying_found(seen).items():
         counted = seen.flying.get(account, 0)
         if counted >= 0:
@@ -51,17 +47,23 @@ def campaign_findings(seen: "Pass") -> Iterator[Finding]:
     for name, counts in sorted(seen.campaigns.items()):
         for finding in sum_findings(counts):
             yield Finding(f"campaign {name}: {finding.what}")
-        found = seen.by_campaign.get(name, Counter())
-        for status in Status if seen.still else ():
-            counted = counts[status.value]
-            missing = counted - found[status] if status in EXACT else 0
-            if found[status] > counted or missing > seen.unreadable:
-                records = f"{found[status]} records are"
-                yield Finding(f"campaign {name}: {counted} messages count as {status.value}, and {records}")
+        if seen.still:
+            found = seen.by_campaign.get(name, Counter())
+            for what in _differences(counts, found, seen.unreadable):
+                yield Finding(f"campaign {name}: {what}")
     for name in sorted(seen.by_campaign.keys() - seen.campaigns.keys() if seen.still else ()):
         yield Finding(
             f"campaign {name} is not there, and {seen.by_campaign[name].total()} of its messages are"
         )
+
+
+def _differences(counts: Mapping[str, int], found: Counter[Status], unreadable: int) -> Iterator[str]:
+    """Return where counts and records differ; up to `unreadable` records may be of any status."""
+    for status in Status:
+        counted, there = counts[status.value], found[status]
+        missing = counted - there if status in EXACT else 0
+        if there > counted or missing > unreadable:
+            yield f"{counted} messages count as {status.value}, and {there} records are"
 
 
 def campaigns_derived(seen: "Pass") -> dict[str, dict[str, int]]:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from sendline.campaigns.templates import RenderError, Template
+from sendline.contract.status import Status
 from sendline.ledger.campaigns import read_campaign
 from sendline.ledger.record import Flag, unpack
 
@@ -32,7 +33,7 @@ class Texts:
         Raises LedgerError where its campaign's template can't be read, RenderError where that is gone or
         can't be filled in.
         """
-        if not record.flags & Flag.TEMPLATED or record.state.value in _ERASED:
+        if not record.flags & Flag.TEMPLATED or record.state is Status.SENT:
             text: str = record.text.decode()
             return text or None
         values = unpack(record.extras) if record.extras else {}
@@ -50,7 +51,3 @@ class Texts:
             if len(self._templates) > KEPT:
                 del self._templates[next(iter(self._templates))]
         return known
-
-
-_ERASED: Final = frozenset({"sent"})
-"""Statuses in which a message's text was erased, though it may still be asked about."""

@@ -1,9 +1,9 @@
 """Recipients of Parquet files, a batch of rows at a time. pyarrow is imported when one is read."""
 
 from collections.abc import Iterable, Iterator
-from importlib import import_module
 from typing import Any, Final
 
+from sendline.campaigns.arrow import load_arrow
 from sendline.campaigns.recipients.columns import Columns, Layout, checked_names, lay_out
 from sendline.campaigns.recipients.files import CHUNK, File
 from sendline.campaigns.recipients.rows import BadRow, Row
@@ -20,13 +20,7 @@ class Parquet:
     """Reads the rows of a Parquet file. Raises InvalidCampaign where it is damaged, or pyarrow is missing."""
 
     def __init__(self, file: File, columns: Columns) -> None:
-        try:
-            self._arrow: Any = import_module("pyarrow")
-            parquet: Any = import_module("pyarrow.parquet")
-        except ImportError:
-            raise InvalidCampaign(
-                "recipients", "reading Parquet needs pyarrow: pip install 'sendline[parquet]'"
-            ) from None
+        self._arrow, parquet = load_arrow("recipients", "reading Parquet")
         self._file = file
         self._errors = (self._arrow.ArrowException, OSError, ValueError, LookupError, EOFError, OverflowError)
         try:

@@ -12,24 +12,10 @@
 local RECIPIENT = 8 -- its place in what stands for a message
 local reply, drafts, met = {NOW}, {}, {}
 local remembered = {} -- idempotency keys, and what is kept of them: written behind the records
-local together = {} -- {r, ids}: messages that stand in the row in which the first of them, r, does
 
 -- A record as it is stored, or will be.
 local function stored(id)
   return unsaved[id] or redis.call('GET', K.message .. id)
-end
-
--- Puts a message into its row, with all others that this call brings.
-local function join_others(id, r)
-  local row = row_key(r[F.lane] .. ':' .. r[F.route], row_of(r))
-  local ids = together[row]
-  if not ids or #ids == PASSED then
-    ids = {}
-    together[row] = ids
-    together[#together + 1] = {r = r, ids = ids}
-  end
-  ids[#ids + 1] = id
-  await_turn(id, r)
 end
 
 local function accept(m, there, reason)
@@ -83,12 +69,7 @@ local reasons = opted_out(drafts, #drafts, RECIPIENT)
 for place, m in ipairs(drafts) do
   reply[place + 1] = accept(m, there[place], reasons[m[RECIPIENT]])
 end
-for _, row in ipairs(together) do
-  stand_together(row.ids, row.r, false)
-end
-if next(lines) then
-  rouse()
-end
+stand_all()
 if next(remembered) then
   write_records()
   unsaved = {}

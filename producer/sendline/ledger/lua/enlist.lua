@@ -29,17 +29,6 @@ for zones, intervals in pairs(cmsgpack.unpack(ARGV[10])) do
 end
 
 local members, duplicates = {}, 0
-local together = {} -- {r, ids}: messages that stand in the row in which the first of them, r, does
-
-local function join_others(id, r)
-  local row = row_key(BULK .. ':' .. r[F.route], row_of(r))
-  if not together[row] then
-    together[row] = {r = r, ids = {}}
-    together[#together + 1] = together[row]
-  end
-  together[row].ids[#together[row].ids + 1] = id
-  set(r, FLAG.QUEUED, true)
-end
 
 local function enlist(m, reason)
   local id, not_before = m[1], m[7]
@@ -76,9 +65,7 @@ local reasons = opted_out(drafts, #drafts, RECIPIENT)
 for _, m in ipairs(drafts) do
   enlist(m, reasons[m[RECIPIENT]])
 end
-for _, row in ipairs(together) do
-  stand_together(row.ids, row.r, false)
-end
+stand_all()
 for first = 1, #members, PASSED do
   redis.call('RPUSH', K.members .. name, unpack(members, first, math.min(first + PASSED - 1, #members)))
 end
@@ -90,8 +77,5 @@ for field, by in pairs({rows = tonumber(ARGV[6]), rejected = tonumber(ARGV[7]), 
 end
 if ARGV[8] == '1' then
   redis.call('HSET', key, 'complete', 1)
-end
-if next(lines) then
-  rouse()
 end
 return close({1, line})

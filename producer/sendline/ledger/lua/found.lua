@@ -1,12 +1,13 @@
 -- Founds a campaign: nothing is sent before it is started.
 -- KEYS: none (see keys.py).
 -- ARGV[2] name  [3] its own 16 bytes, by which the ids of its messages are made  [4] its spec (JSON)
---     [5] weight ('': 1)  [6] packed map of what the ledger itself heeds: see HEEDED
--- Returns {1 founded, 2 there already with this very spec, 3 there with another one; its 16 bytes}.
+--     [5] weight ('': 1)  [6] packed map of what the ledger itself heeds: source, valid_for (ms), and where there are such
+--     callback_url, pause_at (millionths) and pause_over
+-- Returns {1 founded, 2 there already with this very spec and source, 3 there with another one; its 16 bytes}.
 
 local name, own, spec = ARGV[2], ARGV[3], ARGV[4]
 local key = K.campaign .. name
-local heeded = cmsgpack.unpack(ARGV[6]) -- source, valid_for (ms), callback_url, pause_at (millionths), pause_over
+local heeded = cmsgpack.unpack(ARGV[6])
 local there = redis.call('HMGET', key, 'own', 'spec', 'source')
 if there[1] then
   return close({there[2] == spec and there[3] == heeded.source and 2 or 3, there[1]})

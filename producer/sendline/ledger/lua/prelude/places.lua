@@ -34,7 +34,7 @@ do
     r[F.due] = 0
     r[F.expires] = 0
     set(r, FLAG.QUEUED, false)
-    if has(r, FLAG.TEMPLATED) and not is_bad(r[F.status]) then
+    if has(r, FLAG.TEMPLATED) and not BAD[r[F.status]] then
       r[F.extras] = '' -- what was not delivered may be sent in another round
     end
     timers[id] = false

@@ -229,19 +229,15 @@ local function tally(campaign, name, by)
   changes[name] = (changes[name] or 0) + by
 end
 
-local function is_bad(status)
-  return status == S.FAILED or status == S.UNDELIVERED or status == S.EXPIRED
-end
-
 -- Counts for its campaign that a message goes `from` one status on to another, for the reason `code`.
 local function follow(r, from, to, code)
   local campaign = r[F.campaign]
   tally(campaign, STATUS[from], -1)
   tally(campaign, STATUS[to], 1)
-  if is_bad(from) and r[F.error] ~= '' then
+  if BAD[from] and r[F.error] ~= '' then
     tally(campaign, 'e:' .. r[F.error], -1)
   end
-  if is_bad(to) and code ~= '' then
+  if BAD[to] and code ~= '' then
     tally(campaign, 'e:' .. code, 1)
   end
   if has(r, FLAG.WATCHED) and (to == S.SENT or to == S.FAILED or to == S.UNDELIVERED) then
