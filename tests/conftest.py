@@ -10,6 +10,8 @@ import redis
 
 import sendline.ledger.accounts
 import sendline.ledger.doubts
+import sendline.ledger.erasing
+import sendline.ledger.finding
 import sendline.ledger.notices
 import sendline.ledger.recovery
 import sendline.ledger.standing
@@ -93,7 +95,7 @@ def clock(raw, monkeypatch) -> Clock:
 
     ledger = sendline.ledger
     verbs = (ledger.accounts, ledger.doubts, ledger.recovery, ledger.standing, ledger.verbs, ledger.work)
-    for module in (*verbs, ledger.notices, ledger.suppression):
+    for module in (*verbs, ledger.notices, ledger.suppression, ledger.finding, ledger.erasing):
         monkeypatch.setattr(module, "script", with_clock)
     return Clock(raw)
 

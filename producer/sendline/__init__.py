@@ -8,6 +8,7 @@ message = producer.send(to="+13115552367", text="Hello, world!", sender="+131155
 
 from sendline.contract.campaign import CampaignSpec, CampaignState, Imported, Progress
 from sendline.contract.codes import ErrorCode
+from sendline.contract.erased import Erased
 from sendline.contract.errors import (
     CannotCarry,
     ConfigurationError,
@@ -30,6 +31,7 @@ from sendline.contract.inbound import InboundMessage
 from sendline.contract.keywords import Keyword
 from sendline.contract.lane import Lane, OnUncertain
 from sendline.contract.message import Event, Message, TimelineEntry
+from sendline.contract.page import Filters, Page
 from sendline.contract.status import Status
 from sendline.producer import AsyncProducer, Producer
 
@@ -39,9 +41,11 @@ __all__ = [
     "CampaignState",
     "CannotCarry",
     "ConfigurationError",
+    "Erased",
     "ErrorCode",
     "Event",
     "EventsLost",
+    "Filters",
     "IdempotencyConflict",
     "Imported",
     "InboundMessage",
@@ -56,6 +60,7 @@ __all__ = [
     "NotFinal",
     "NotFinished",
     "OnUncertain",
+    "Page",
     "PartlyAccepted",
     "Producer",
     "Progress",

@@ -243,6 +243,19 @@ def test_a_closed_producer_may_be_used_again(producer):
     producer.close()
 
 
+def test_a_message_is_checked_without_being_sent(producer):
+    checked = producer.check("+1 (311) 555-2367", "Hello" * 40)
+    assert (checked.to, checked.segments) == ("+13115552367", 2)
+    for wrong in (
+        {"to": "12", "text": "Hello"},
+        {"to": TO, "text": ""},
+        {"to": TO, "text": "Hello", "lane": "fast"},
+    ):
+        with pytest.raises(InvalidMessage):
+            producer.check(**wrong)
+    assert producer.counts()["accepted"] == 0
+
+
 # Many
 
 
@@ -271,7 +284,7 @@ def test_none_is_none(producer):
 def test_one_bad_message_of_many_is_named_and_none_is_accepted(producer, bad, field):
     with pytest.raises(InvalidMessage) as caught:
         producer.send_many([fields()] * 299 + [bad] + [fields()])
-    assert caught.value.field == field
+    assert (caught.value.field, caught.value.index) == (field, 299)
     assert producer.counts()["accepted"] == 0
 
 

@@ -87,6 +87,7 @@ def test_stored_numbers_are_never_changed():
         "HOOKED": 64,
         "TEMPLATED": 128,
         "WATCHED": 256,
+        "UNREPORTED": 512,
     }
 
 

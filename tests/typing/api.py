@@ -1,12 +1,13 @@
 """How the public API is used: type-checked by mypy and pyright, never run."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
 from contextlib import aclosing, closing
 from datetime import UTC, datetime, timedelta
 from typing import assert_type
 
 from sendline import (
     AsyncProducer,
+    Erased,
     ErrorCode,
     Event,
     EventsLost,
@@ -19,14 +20,18 @@ from sendline import (
     Message,
     NotFinal,
     OnUncertain,
+    Page,
     PartlyAccepted,
     Producer,
+    Progress,
     SendlineError,
     Status,
     TimelineEntry,
 )
 from sendline.contract.inbound import InboundMessage
+from sendline.producer.campaign import Campaign
 from sendline.settings import Settings
+from sendline.testing import Outbox
 
 
 def make() -> Producer:
@@ -127,6 +132,32 @@ def fail(producer: Producer) -> str:
     except SendlineError as error:
         return str(error)
     return ""
+
+
+def find(producer: Producer) -> None:
+    """Messages are found, and a number's are erased."""
+    page = assert_type(producer.find_page(to="+13115552367", status="failed", limit=5), Page)
+    assert_type(page.messages, tuple[Message, ...])
+    assert_type(page.next, str | None)
+    assert_type(producer.find(campaign="spring"), Iterator[Message])
+    assert_type(producer.erase("+13115552367", keep_opt_out=True), Erased)
+    producer.find(colour="red")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+def campaign(producer: Producer) -> None:
+    """A campaign is founded, steered and read."""
+    made = producer.campaign("spring", text="Hi {{ name }}", recipients="people.csv", pause_at=0.1)
+    assert_type(made, Campaign)
+    assert_type(made.start(), Progress)
+    assert_type(made.progress().statuses, Mapping[Status, int])
+    assert_type(made.messages(), Iterator[Message])
+    assert_type(made.retry_failed(), Campaign)
+
+
+def tested(outbox: Outbox) -> None:
+    """What tests of apps see."""
+    assert_type(outbox.sent_to("+13115552367"), list[Message])
+    assert_type(outbox.code_for("+13115552367"), str)
 
 
 def close() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from sendline.contract.codes import ErrorCode
 from sendline.contract.status import Status
-from sendline.ledger import doubts
+from sendline.ledger import doubts, finding
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -58,7 +58,7 @@ def chosen(ledger: "Ledger", choice: Choice) -> Iterator[Doubted]:
     message_ids = sorted(found)
     for start in range(0, len(message_ids), STEP):
         part = message_ids[start : start + STEP]
-        records = ledger.run(doubts.records(part))
+        records = ledger.run(finding.records(part))
         for message_id, record in zip(part, records, strict=True):
             if record is not None and record.state is Status.UNCERTAIN:
                 doubted = _doubted(record.message(message_id))

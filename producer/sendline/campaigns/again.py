@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from sendline.campaigns.recipients import Columns
 from sendline.contract.campaign import BAD, ENDED, CampaignSpec
 from sendline.contract.errors import InvalidCampaign
-from sendline.ledger import campaigns, doubts
+from sendline.ledger import campaigns, finding
 from sendline.ledger.record import Flag, Record, unpack
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def write_round(name: str, file: IO[bytes]) -> "Plan[int]":
     written = 0
     while start is not None:
         ids: list[bytes] = yield campaigns.members(name, start, PAGE)
-        found: list[Record | None] = (yield doubts.records(ids)) if ids else []
+        found: list[Record | None] = (yield finding.records(ids)) if ids else []
         lines = list(map(_line, found))
         file.write(b"".join(lines))
         written += sum(line != b"\n" for line in lines)

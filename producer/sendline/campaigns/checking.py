@@ -45,6 +45,8 @@ class Checker:
     now: datetime
     on_text: Callable[[str, str], None] | None = None
     """Hears of each recipient and the text that it is to get."""
+    senders: frozenset[str] = frozenset()
+    """The only ones that rows may name; empty: any."""
     routes: dict[tuple[str, ...], int] = field(default_factory=dict)
     hours: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """By key of time zones, when the window opens and closes (us), in turns."""
@@ -103,9 +105,12 @@ class Checker:
 
     def _sender(self, sender: str) -> str:
         try:
-            return parse_sender(sender, self.rules.default_region)
+            parsed = parse_sender(sender, self.rules.default_region)
         except ValueError as error:
             raise _Flaw(f"sender: {error}") from None
+        if self.senders and parsed not in self.senders:
+            raise _Flaw("sender: the API key may not use it")
+        return parsed
 
     def _not_before(self, text: str) -> int:
         try:

@@ -21,3 +21,8 @@ def message_id(own: bytes, to: str, line: int | None = None) -> bytes:
     raw[6] = raw[6] & 0x0F | 0x70  # version 7
     raw[8] = raw[8] & 0x3F | 0x80  # the variant of RFC 9562
     return bytes(raw)
+
+
+def is_of(own: bytes, message_id: bytes) -> bool:
+    """Return whether a message is of the campaign `own`, and not of another one that had its name."""
+    return message_id[:_TIME] == own[:_TIME]

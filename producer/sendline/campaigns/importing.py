@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from sendline.campaigns.checking import Checker, Rejected
+from sendline.campaigns.conflict import CampaignConflict
 from sendline.campaigns.recipients import BadRow, Row, Source
-from sendline.campaigns.rejects import RejectsFile
+from sendline.campaigns.rejects import Rejects
 from sendline.contract.campaign import Imported
-from sendline.contract.errors import InvalidCampaign
 from sendline.ledger import campaigns
 from sendline.ledger.campaigns import Enlisted, Stretch
 from sendline.ledger.limits import Limits
@@ -29,7 +29,7 @@ class Import:
     limits: Limits
     checker: Checker
     source: Source
-    rejects: RejectsFile | None = None
+    rejects: Rejects | None = None
     on_progress: Callable[[Imported], None] = lambda _: None
 
 
@@ -62,10 +62,11 @@ def run(work: Import, begun: Imported) -> Plan[Imported]:
             is_watched=spec.pause_at is not None,
             hours={r.zones: work.checker.hours[r.zones] for r in recipients if r.zones},
             is_last=not stretch,
+            repeats=spec.keep_duplicates,
         )
         verdict, _ = yield campaigns.enlist(work.limits, call)
         if verdict not in ("done", "again"):
-            raise InvalidCampaign("recipients", _WHY[verdict])
+            raise CampaignConflict("recipients", _WHY[verdict])
         done = call.line
         found = yield campaigns.read_campaign(spec.name)
         if found is not None:

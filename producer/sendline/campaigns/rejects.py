@@ -2,16 +2,36 @@
 
 import csv
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final, Self
+from typing import IO, Any, Final, Protocol, Self
 
 from sendline.campaigns.checking import Rejected
 from sendline.campaigns.defuse import defuse
 from sendline.contract.errors import InvalidCampaign
 
 HEADER_LINE: Final = b"line,reason,to\r\n"
+
+
+class Rejects(Protocol):
+    """Takes the rows that are not sent to."""
+
+    def write(self, rejected: Sequence[Rejected]) -> None:
+        """Take `rejected`."""
+        ...
+
+
+class Hearer:
+    """Passes them on to a function."""
+
+    def __init__(self, hear: Callable[[Sequence[Rejected]], None]) -> None:
+        """`hear` gets them a stretch at a time."""
+        self._hear = hear
+
+    def write(self, rejected: Sequence[Rejected]) -> None:
+        """Pass on `rejected`."""
+        self._hear(rejected)
 
 
 class RejectsFile:

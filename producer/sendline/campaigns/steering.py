@@ -1,18 +1,20 @@
 """What is done with campaigns, as plans: found, import, start, pause, resume, cancel, read."""
 
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from sendline.campaigns import importing
-from sendline.campaigns.checking import Checker
+from sendline.campaigns.checking import Checker, Rejected
+from sendline.campaigns.conflict import CampaignConflict
 from sendline.campaigns.importing import Import
 from sendline.campaigns.recipients import Source, open_source
-from sendline.campaigns.rejects import RejectsFile
+from sendline.campaigns.rejects import Hearer, RejectsFile
 from sendline.campaigns.spec import campaign_spec, checked_name, checked_weight
 from sendline.campaigns.templates import Template
 from sendline.contract import ids
-from sendline.contract.campaign import CampaignSpec, Imported, Progress
+from sendline.contract.campaign import ENDED, CampaignSpec, Imported, Progress
 from sendline.contract.draft import MAX_AHEAD, Rules
 from sendline.contract.errors import InvalidCampaign
 from sendline.ledger import campaigns
@@ -27,45 +29,132 @@ LATE: Final = timedelta(seconds=5)
 """A start may be as old as this: it was now when the owner computed it."""
 
 
-def create(limits: Limits, rules: Rules, name: str, fields: "CampaignFields") -> Plan[Imported]:
+def create(
+    limits: Limits, rules: Rules, name: str, fields: "CampaignFields", owner: str | None = None
+) -> Plan[Imported]:
     """Found a campaign and import its recipients, or go on with an import that stopped.
+
+    `owner` is the name of the API key whose campaign it is.
 
     Raises InvalidCampaign: then nothing was founded that was not there before. Raises LedgerError.
     """
-    spec = campaign_spec({"name": name, **fields}, rules)
-    weight = checked_weight(fields.get("weight", 1))
-    if not rules.accounts:
-        raise InvalidCampaign("account", "none is known yet: start a worker that has one, or configure one")
-    if "recipients" not in fields:
-        raise InvalidCampaign("recipients", "missing; pass a path, an open file, or an iterable")
-    with open_source(
-        fields["recipients"],
-        fields.get("columns"),
-        format=fields.get("format"),
-        encoding=fields.get("encoding"),
-    ) as source:
+    spec, weight = _checked(rules, name, fields)
+    with _opened(fields) as source:
         demand_columns(Template(spec.text), source)
         there: Found | None = yield campaigns.read_campaign(spec.name)
-        _demand_same(spec, source, there)
+        _demand_same(spec, source, there, owner)
         begun = there.progress.imported if there else Imported()
         own = there.own if there else ids.new_id()
         with ExitStack() as open_files:
             path = fields.get("rejects")
             rejects = open_files.enter_context(RejectsFile(path, done=begun.line)) if path else None
             if there is None:
-                own = yield from _found(limits, spec, own, weight, source.fingerprint)
+                fingerprint = source.fingerprint or ""
+                _, own = yield from _found(
+                    limits, spec, own, weight=weight, fingerprint=fingerprint, owner=owner
+                )
             checker = Checker(spec, own, rules, datetime.now(UTC))
             on_progress = fields.get("on_progress", lambda _: None)
             return (yield from importing.run(Import(limits, checker, source, rejects, on_progress), begun))
 
 
+def found(
+    limits: Limits, rules: Rules, name: str, fields: "CampaignFields", owner: str | None = None
+) -> Plan[bool]:
+    """Found a campaign whose recipients come later, by `enroll`; return whether it is new.
+
+    Founding the very same one again changes nothing. Raises InvalidCampaign, and CampaignConflict where there
+    is another one of this name.
+    """
+    spec, weight = _checked(rules, name, fields)
+    there: Found | None = yield campaigns.read_campaign(spec.name)
+    if there is not None:
+        _demand_alike(spec, there, owner)
+        return False
+    is_new, _ = yield from _found(limits, spec, ids.new_id(), weight=weight, fingerprint=None, owner=owner)
+    return is_new
+
+
+def enroll(
+    limits: Limits,
+    rules: Rules,
+    name: str,
+    file: BinaryIO,
+    fields: "CampaignFields",
+    *,
+    senders: Sequence[str] = (),
+    on_rejected: Callable[[Sequence[Rejected]], None] = lambda _: None,
+) -> Plan[Imported]:
+    """Import the recipients of a campaign that `found` founded, or go on with an import that stopped.
+
+    `fields` say how `file` is read, and who hears of progress. It is read to its end before the first of it
+    is accepted: one that is damaged changes nothing. Rows may name only `senders`; empty: any. `on_rejected`
+    hears of the rows that are not sent to: those that an earlier import was done with, too.
+
+    A file that was imported whole before changes nothing. Raises InvalidCampaign, CampaignConflict,
+    LedgerError.
+    """
+    fields = {**fields, "recipients": file}
+    file.seek(0)
+    there = yield from find(name)
+    spec = there.spec
+    checker = Checker(spec, there.own, rules, datetime.now(UTC), senders=frozenset(senders))
+    with _opened(fields) as source:
+        demand_columns(Template(spec.text), source)
+        _demand_source(source, there)
+        begun = there.progress.imported
+        on_progress: Callable[[Imported], None] = fields.get("on_progress", lambda _: None)
+        for number, row in enumerate(source):
+            if number % importing.STRETCH == 0:
+                on_progress(begun)
+            if row.line <= begun.line and isinstance(rejected := checker.check(row), Rejected):
+                on_rejected([rejected])
+        fingerprint = source.fingerprint or ""
+    if begun.complete:
+        return begun
+    bound: str | None = yield campaigns.bind(limits, spec.name, there.own, fingerprint)
+    if bound != fingerprint:
+        raise CampaignConflict("recipients", _ANOTHER_FILE)
+    file.seek(0)
+    with _opened(fields) as source:
+        work = Import(limits, checker, source, Hearer(on_rejected), on_progress)
+        return (yield from importing.run(work, begun))
+
+
+def _checked(rules: Rules, name: str, fields: "CampaignFields") -> tuple[CampaignSpec, float]:
+    """Return what a campaign is to send, and its weight. Raises InvalidCampaign."""
+    spec = campaign_spec({"name": name, **fields}, rules)
+    weight = checked_weight(fields.get("weight", 1))
+    if not rules.accounts:
+        raise InvalidCampaign("account", "none is known yet: start a worker that has one, or configure one")
+    return spec, weight
+
+
+def _opened(fields: "CampaignFields") -> Source:
+    """Open the recipients, from their beginning. Raises InvalidCampaign."""
+    if "recipients" not in fields:
+        raise InvalidCampaign("recipients", "missing; pass a path, an open file, or an iterable")
+    return open_source(
+        fields["recipients"],
+        fields.get("columns"),
+        format=fields.get("format"),
+        encoding=fields.get("encoding"),
+    )
+
+
 def _found(
-    limits: Limits, spec: CampaignSpec, own: bytes, weight: float, fingerprint: str | None
-) -> Plan[bytes]:
-    verdict, kept = yield campaigns.found(limits, spec, own, weight=weight, source=fingerprint or "")
+    limits: Limits,
+    spec: CampaignSpec,
+    own: bytes,
+    *,
+    weight: float,
+    fingerprint: str | None,
+    owner: str | None,
+) -> Plan[tuple[bool, bytes]]:
+    verdict, kept = yield campaigns.found(limits, spec, own, weight=weight, source=fingerprint, owner=owner)
     if verdict == "other":
-        raise InvalidCampaign("name", "a campaign of this name was founded at this very moment")
-    return kept  # type: ignore[no-any-return]
+        raise CampaignConflict("name", "a campaign of this name was founded at this very moment")
+    return verdict == "new", kept
 
 
 def find(name: str) -> Plan[Found]:
@@ -101,7 +190,7 @@ def steer(limits: Limits, name: str, what: Steering, argument: str = "") -> Plan
     if done is None:
         raise InvalidCampaign("name", f"there is no campaign called {name}")
     if not done[0]:
-        raise InvalidCampaign("state", f"campaign {name} is {done[1]}: {_NOT_FROM[what]}")
+        raise CampaignConflict("state", f"campaign {name} is {done[1]}: {_NOT_FROM[what]}")
     return (yield from progress(name))
 
 
@@ -124,21 +213,42 @@ def demand_columns(text: Template, source: Source) -> None:
         raise InvalidCampaign("text", f"needs a column {', '.join(missing[:5])}; there are: {there}")
 
 
-def _demand_same(spec: CampaignSpec, source: Source, there: Found | None) -> None:
+_ANOTHER_FILE: Final = "this is not the file that the campaign's import began with; name that one"
+
+
+def _demand_same(spec: CampaignSpec, source: Source, there: Found | None, owner: str | None) -> None:
     """Raise InvalidCampaign unless the campaign is new, or its import can go on from this source."""
     if there is None:
         return
-    known = bool(there.source and source.fingerprint)
-    if there.spec != spec:
-        raise InvalidCampaign("name", f"there is a campaign called {spec.name} already; choose another name")
+    _demand_alike(spec, there, owner)
     if there.progress.imported.complete:
-        same = " from this very file" if known and there.source == source.fingerprint else ""
-        raise InvalidCampaign(
+        is_same = there.source and there.source == source.fingerprint
+        same = " from this very file" if is_same else ""
+        raise CampaignConflict(
             "name",
             f"there is a campaign called {spec.name} already, imported whole{same}, and it is "
             f"{there.progress.summary}: go on with that one, or choose another name",
         )
-    if known and there.source != source.fingerprint:
-        raise InvalidCampaign(
-            "recipients", "this is not the file that the campaign's import began with; name that one"
+    if there.source and source.fingerprint and there.source != source.fingerprint:
+        raise CampaignConflict("recipients", _ANOTHER_FILE)
+
+
+def _demand_alike(spec: CampaignSpec, there: Found, owner: str | None) -> None:
+    """Raise CampaignConflict unless the campaign is the very same."""
+    if there.spec != spec or there.owner != owner:
+        raise CampaignConflict("name", f"there is a campaign called {spec.name} already; choose another name")
+
+
+def _demand_source(source: Source, there: Found) -> None:
+    """Raise CampaignConflict unless the campaign takes this source: as its first, or once more."""
+    now = there.progress
+    if there.source and there.source == source.fingerprint:
+        if now.state in ENDED and not now.imported.complete:
+            raise CampaignConflict("state", f"campaign {there.spec.name} is {now.state}: it takes no more")
+        return
+    if now.imported.complete or now.state in ENDED:
+        raise CampaignConflict(
+            "state", f"campaign {there.spec.name} is {now.state}: it takes no more recipients"
         )
+    if there.source or now.imported.line:
+        raise CampaignConflict("recipients", _ANOTHER_FILE)

@@ -12,7 +12,7 @@ from sendline.contract.endpoints import endpoint_url
 from sendline.contract.errors import CannotCarry, InvalidMessage, RecipientRefused, UnknownAccount
 from sendline.contract.lane import Lane, OnUncertain
 from sendline.contract.numbers import parse_number, parse_sender
-from sendline.contract.segments import measure
+from sendline.contract.segments import segments_of
 
 MAX_TEXT: Final = 1600
 """Characters; the largest that the providers of this field take (ten segments and a little)."""
@@ -27,11 +27,12 @@ PAST_TOLERANCE: Final = timedelta(seconds=5)
 """`not_before` may be as old as this: it was now when the app computed it."""
 
 
-class Fields(TypedDict, total=False):
-    """The arguments of send(), as send_many() takes them."""
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
-    to: str
-    text: str | None
+
+class Options(TypedDict, total=False):
+    """The arguments of send() beside recipient and text."""
+
     sender: str | None
     account: str | None
     lane: Lane | str
@@ -42,6 +43,13 @@ class Fields(TypedDict, total=False):
     callback_url: str | None
     metadata: Mapping[str, str] | None
     campaign: str | None
+
+
+class Fields(Options, total=False):
+    """The arguments of send(), as send_many() takes them."""
+
+    to: str
+    text: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +84,8 @@ class Draft:
     metadata: Mapping[str, str] = field(default_factory=dict)
     idempotency_key: str | None = None
     campaign: str | None = None
+    owner: str | None = None
+    """The name of the API key that sent it; None: an app of the house did."""
 
     @property
     def fingerprint(self) -> bytes:
@@ -106,7 +116,7 @@ def draft(message_id: bytes, fields: Mapping[str, Any], rules: Rules, now: datet
         account=account,
         route=route_for(rules, to=to, sender=sender, text=text, account=account, message_id=message_id),
         lane=lane,
-        segments=measure(text).count if text else 0,
+        segments=segments_of(text) if text else 0,
         not_before_ms=_not_before(fields.get("not_before"), now),
         valid_for_ms=_valid_for(fields.get("valid_for"), lane, rules),
         on_uncertain=None if asked is None else _choice("on_uncertain", OnUncertain, asked),
@@ -143,7 +153,7 @@ def route_for(
         raise CannotCarry(*refusal)
     if text is None and account is None and (refusal or not carriers):
         raise CannotCarry("text", "missing; a message whose text its provider has must name its account")
-    return rule.order(carriers, message_id)
+    return rule.order(carriers, message_id) if rule.weights else tuple(carriers)
 
 
 def _known_fields(fields: Mapping[str, Any]) -> None:
@@ -234,7 +244,7 @@ def _not_before(at: object, now: datetime) -> int:
 
 def _valid_for(value: object, lane: Lane, rules: Rules) -> int:
     if value is None:
-        value = rules.urgent_valid_for if lane is Lane.URGENT else rules.valid_for
+        return (rules.urgent_valid_for if lane is Lane.URGENT else rules.valid_for) // _MILLISECOND
     if isinstance(value, int | float) and not isinstance(value, bool):
         try:
             value = timedelta(seconds=value)

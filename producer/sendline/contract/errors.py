@@ -32,16 +32,20 @@ class SendlineError(Exception):
 
 
 class InvalidMessage(SendlineError):
-    """A field of a message, or an argument of a verb, is wrong. `field` names it; nothing was accepted."""
+    """A field of a message, or an argument of a verb, is wrong. `field` names it; nothing was accepted.
 
-    def __init__(self, field: str, problem: str) -> None:
+    In send_many() `field` is as `messages[3].to`, and `index` is the 3; elsewhere `index` is None.
+    """
+
+    def __init__(self, field: str, problem: str, *, index: int | None = None) -> None:
         super().__init__(f"{field}: {problem}")
         self.field = field
         self.problem = problem
+        self.index = index
 
     def at(self, index: int) -> "InvalidMessage":
         """Return the same error for the message at `index` of a batch."""
-        return type(self)(f"messages[{index}].{self.field}", self.problem)
+        return type(self)(f"messages[{index}].{self.field}", self.problem, index=index)
 
 
 class UnknownAccount(InvalidMessage):
@@ -138,9 +142,13 @@ class ConfigurationError(SendlineError):
 
 
 class PartlyAccepted(SendlineError):
-    """send_many() was cut off. `accepted` are certain; the rest may be sent again with the same keys."""
+    """send_many() was cut off. `accepted` are certain; the rest may be sent again with the same keys.
 
-    def __init__(self, accepted: "Sequence[Message]", total: int, cause: str) -> None:
+    `cause` is the error that cut it off: LedgerError, or IdempotencyConflict.
+    """
+
+    def __init__(self, accepted: "Sequence[Message]", total: int, cause: SendlineError) -> None:
         super().__init__(f"{len(accepted)} of {total} messages were accepted, then: {cause}")
         self.accepted = list(accepted)
         self.total = total
+        self.cause = cause

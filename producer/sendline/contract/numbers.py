@@ -63,7 +63,7 @@ def parse_sender(text: str, region: str | None) -> str:
     """
     if not isinstance(text, str):
         raise ValueError(f"not text; {_EXAMPLE}")  # noqa: TRY004 - callers handle one error
-    if not any(char.isalpha() for char in text[: MAX_INPUT + 1]):
+    if is_number(text) or not any(char.isalpha() for char in text[: MAX_INPUT + 1]):
         return parse_number(text, region)
     name = text.strip()
     if _SENDER_NAME.fullmatch(name) is None:

@@ -54,6 +54,13 @@ def measure(text: str) -> Segments:
     return Segments("UCS-2", len(units), _parts(units, SINGLE_UNITS, PART_UNITS, _LEAD), _offending(text))
 
 
+def segments_of(text: str) -> int:
+    """Return the number of segments alone; of the usual short text, at once."""
+    if len(text) <= SINGLE_SEPTETS and _PLAIN.fullmatch(text) is not None:
+        return 1
+    return measure(text).count
+
+
 def _parts(units: str, single: int, part: int, lead: str | None = None) -> int:
     """Count the parts of `units`, one character a unit; `lead` and what follows it stay together."""
     if len(units) <= single:

@@ -23,15 +23,26 @@ Founded = Literal["new", "same", "other"]
 
 
 def found(
-    limits: Limits, spec: CampaignSpec, own: bytes, *, weight: float = 1, source: str = ""
+    limits: Limits,
+    spec: CampaignSpec,
+    own: bytes,
+    *,
+    weight: float = 1,
+    source: str | None = "",
+    owner: str | None = None,
 ) -> Call[tuple[Founded, bytes]]:
     """Found a campaign; `own` is its 16 bytes, by which the ids of its messages are made.
 
-    `source` tells its source apart from others ('': nobody can).
+    `source` tells its source apart from others ('': nobody can; None: `bind` says it later). `owner` is the
+    name of an API key.
 
     Returns whether it is new, or is there already with the same spec or with another one, and its 16 bytes.
     """
-    heeded: dict[str, object] = {"valid_for": round(spec.valid_for * 1000), "source": source}
+    heeded: dict[str, object] = {"valid_for": round(spec.valid_for * 1000)}
+    if source is not None:
+        heeded["source"] = source
+    if owner:
+        heeded["owner"] = owner
     if spec.callback_url:
         heeded["callback_url"] = spec.callback_url
     if spec.pause_at is not None:
@@ -46,6 +57,18 @@ def found(
         pack(heeded),
     ]
     return Call(script("found"), arguments, lambda reply: (words[reply[0]], reply[1]))
+
+
+def bind(limits: Limits, name: str, own: bytes, source: str) -> Call[str | None]:
+    """Bind a campaign that was founded without a source to its first one; None where there is no such one.
+
+    Returns the source that it is bound to, which may be an earlier one.
+    """
+
+    def read(reply: Any) -> str | None:
+        return reply.decode() if reply is not None else None
+
+    return Call(script("bind"), [limits.packed, name, own, source], read)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +110,8 @@ class Stretch:
     hours: Mapping[str, Sequence[int]] = field(default_factory=dict)
     """By key of time zones, the instants (us) at which the window opens and closes, in turns."""
     is_last: bool = False
+    repeats: bool = False
+    """A recipient may get more than one, so ids can't be reckoned from the recipient alone."""
 
 
 EnlistVerdict = Literal["done", "again", "elsewhere", "unknown", "closed"]
@@ -109,11 +134,15 @@ def enlist(limits: Limits, stretch: Stretch) -> Call[tuple[EnlistVerdict, int]]:
         stretch.rows,
         stretch.rejected,
         int(stretch.is_last),
-        pack([int(flags), stretch.account or "", [",".join(route) for route in stretch.routes]]),
+        pack([int(flags), stretch.account or "", _joined(stretch.routes), int(stretch.repeats)]),
         pack({zones: list(instants) for zones, instants in stretch.hours.items()}),
         *map(_packed_recipient, stretch.recipients),
     ]
     return Call(script("enlist"), arguments, lambda reply: (words[reply[0]], reply[1]))
+
+
+def _joined(routes: Sequence[tuple[str, ...]]) -> list[str]:
+    return [",".join(route) for route in routes]
 
 
 def _packed_recipient(r: Enlisted) -> bytes:
@@ -145,6 +174,8 @@ class Found:
     progress: Progress
     source: str = ""
     """What tells its source apart from others; empty: nobody can."""
+    owner: str | None = None
+    """The name of the API key that founded it; None: an app of the house did."""
 
 
 def read_campaign(name: str) -> Call[Found | None]:
@@ -159,6 +190,57 @@ def campaign_names(start: int = 0, most: int = 1000) -> Call[list[str]]:
         [KEYS["campaigns"], start, start + most - 1],
         lambda reply: [name.decode() for name in reply],
     )
+
+
+def founded(before_ms: int, skip: int, most: int) -> Call[list[tuple[str, int]]]:
+    """Read the names of campaigns and when they were founded (ms), the newest first, none after `before_ms`.
+
+    The first `skip` of them are passed over. Some may be kept no longer.
+    """
+
+    def read(reply: Any) -> list[tuple[str, int]]:
+        return [(name.decode(), int(at)) for name, at in zip(reply[::2], reply[1::2], strict=True)]
+
+    which: list[Argument] = [KEYS["campaigns"], str(before_ms), "-inf", "WITHSCORES", "LIMIT", skip, most]
+    return Call("ZREVRANGEBYSCORE", which, read)
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """A campaign, as far as who looks for messages must know it."""
+
+    name: str
+    own: bytes
+    owner: str | None
+
+
+def roster(limits: Limits, start: int, most: int) -> Call[list[Enrolled]]:
+    """Read up to `most` campaigns, the newest first, from place `start` on."""
+
+    def read(reply: Any) -> list[Enrolled]:
+        return [Enrolled(name.decode(), own, owner.decode() or None) for name, own, owner in reply]
+
+    return Call(script("roster"), [limits.packed, start, most], read)
+
+
+def enrolled(name: str) -> Call[Enrolled | None]:
+    """Read a campaign as `roster` does; None where there is none."""
+
+    def read(reply: Any) -> Enrolled | None:
+        own, owner = reply
+        return Enrolled(name, own, owner.decode() if owner else None) if own else None
+
+    return Call("HMGET", [KEYS["campaign"] + name, "own", "owner"], read)
+
+
+def owner_of(name: str) -> Call[str | None]:
+    """Read the name of the API key that founded a campaign; None: an app of the house, or there is none."""
+    return Call("HGET", [KEYS["campaign"] + name, "owner"], lambda reply: reply.decode() if reply else None)
+
+
+def members_number(name: str) -> Call[int]:
+    """Read how many messages a campaign has."""
+    return Call("LLEN", [KEYS["members"] + name], int)
 
 
 def members(name: str, start: int, most: int) -> Call[list[bytes]]:
@@ -185,7 +267,13 @@ def _campaign(name: str, reply: Any) -> Found | None:
     if "spec" not in fields:
         return None
     spec = CampaignSpec.from_plain(json.loads(fields["spec"]))
-    return Found(spec, fields["own"], _progress(name, fields), fields.get("source", b"").decode())
+    return Found(
+        spec,
+        fields["own"],
+        _progress(name, fields),
+        source=fields.get("source", b"").decode(),
+        owner=fields.get("owner", b"").decode() or None,
+    )
 
 
 def _progress(name: str, fields: Mapping[str, bytes]) -> Progress:

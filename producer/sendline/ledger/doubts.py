@@ -6,7 +6,7 @@ from secrets import token_hex
 from typing import Any, Final, Literal
 
 from sendline.ledger.call import Call
-from sendline.ledger.keys import KEYS, message_key
+from sendline.ledger.keys import KEYS
 from sendline.ledger.limits import Limits
 from sendline.ledger.record import Record, short
 from sendline.ledger.scripts import script
@@ -53,12 +53,3 @@ def uncertain(cursor: int) -> Call[tuple[int, list[bytes]]]:
         [KEYS["uncertain"], cursor, "COUNT", SCANNED],
         lambda reply: (int(reply[0]), list(reply[1][::2])),
     )
-
-
-def records(message_ids: Sequence[bytes]) -> Call[list[Record | None]]:
-    """Read the records of messages; `message_ids` is not empty."""
-
-    def read(reply: Any) -> list[Record | None]:
-        return [Record(raw) if raw else None for raw in reply]
-
-    return Call("MGET", [message_key(each) for each in message_ids], read)

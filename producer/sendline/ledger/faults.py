@@ -2,9 +2,8 @@
 
 from urllib.parse import unquote, urlsplit
 
-from redis import exceptions
-
 from sendline.contract.errors import LedgerError, LedgerRefused, LedgerUnavailable
+from sendline.ledger.replies import ErrorReply, Garbled
 
 
 def place(url: str) -> str:
@@ -16,24 +15,33 @@ def place(url: str) -> str:
 
 
 def explain(error: Exception, url: str) -> LedgerError:
-    """Return what `error`, raised by redis-py, means."""
-    while isinstance(error.__cause__, exceptions.RedisError):
-        error = error.__cause__  # what redis-py's async connection wraps as a ConnectionError
+    """Return what `error`, met on the way to the ledger or answered by it, means."""
     where = f"Redis at {place(url)}"
-    text = str(error)
-    if isinstance(error, exceptions.AuthenticationError) or text.startswith(("NOAUTH", "WRONGPASS")):
-        return LedgerRefused(f"{where} refuses the user or password of redis_url")
-    if isinstance(error, exceptions.BusyLoadingError):
-        return LedgerUnavailable(f"{where} is still loading its data; try again")
-    if isinstance(error, exceptions.ReadOnlyError):
-        return LedgerRefused(f"{where} is a replica; redis_url must name the primary")
-    if isinstance(error, exceptions.TimeoutError):
+    if isinstance(error, ErrorReply):
+        return _answered(str(error).removeprefix("ERR "), where)
+    if isinstance(error, TimeoutError):
         return LedgerUnavailable(f"{where} did not answer in time (redis_timeout)")
-    if isinstance(error, exceptions.ConnectionError | OSError):
-        return LedgerUnavailable(f"{where} can't be reached: is it running, and is redis_url right?")
-    if isinstance(error, exceptions.OutOfMemoryError) or text.startswith("OOM"):
+    if isinstance(error, Garbled):
+        return LedgerUnavailable(f"{where} does not answer as a Redis does: is redis_url right?")
+    if "certificate verify failed" in str(error).lower():
+        return LedgerUnavailable(f"{where} has a certificate that does not verify; see ssl_ca_certs")
+    return LedgerUnavailable(f"{where} can't be reached: is it running, and is redis_url right?")
+
+
+def _answered(text: str, where: str) -> LedgerError:
+    if text.startswith(("NOAUTH", "WRONGPASS", "AUTH ", "invalid password")):
+        return LedgerRefused(f"{where} refuses the user or password of redis_url")
+    if text.startswith("LOADING"):
+        return LedgerUnavailable(f"{where} is still loading its data; try again")
+    if text.startswith("BUSY "):
+        return LedgerUnavailable(f"{where} is busy with a script; try again")
+    if text.startswith("max number of clients"):
+        return LedgerUnavailable(f"{where} takes no more connections (maxclients)")
+    if text.startswith("READONLY"):
+        return LedgerRefused(f"{where} is a replica; redis_url must name the primary")
+    if text.startswith("OOM"):
         return LedgerRefused(f"{where} is out of memory (maxmemory); nothing was accepted")
-    if isinstance(error, exceptions.NoPermissionError) or text.startswith("NOPERM"):
+    if text.startswith("NOPERM"):
         return LedgerRefused(f"{where} does not permit the user of redis_url what Sendline needs")
     if text.startswith("MISCONF"):
         return LedgerRefused(f"{where} can't write to its disk; see its log")

@@ -7,6 +7,10 @@ KEYS: Final[dict[str, str]] = {
     "message": "sl:m",  # + 16 bytes of id: string, the packed record
     "index": "sl:p",  # + 10 bytes of digest of account and provider id: string, 16 bytes of id
     "idempotency": "sl:i",  # + 10 bytes of digest of the key: string, id and 8 bytes of content digest
+    # By what messages are found again
+    "book": "sl:b:",  # + hours since the epoch: list of ids, mostly cut, and of stretches (see book.lua)
+    "hours_of_book": "sl:bs",  # sorted set: hour by the instant (ms) until which its list is kept
+    "addressed": "sl:br:",  # + weeks since the epoch : end of a number: list of places in the book
     # Where messages wait
     "line": "sl:q:",  # + lane code : route, and : row unless that is empty: list of ids, first in first out
     "rows": "sl:w:",  # + lane code : route: sorted set, row by its turn; the least goes first
@@ -46,8 +50,12 @@ KEYS: Final[dict[str, str]] = {
     # What comes in, and what is kept back
     "suppressed": "sl:su",  # hash: recipient to when it was suppressed (ms) and why
     "inbound": "sl:in",  # stream: one entry for each message that came in
+    "inbound_erased": "sl:ix",  # set: numbers of entries that were taken out of that stream
     "inbound_seen": "sl:ii:",  # + digest of account and provider id: string, it came in already
     "rejected": "sl:rr",  # list: requests of providers that could not be read, the newest first
+    # The HTTP API
+    "api_keys": "sl:ak",  # hash: id of a key to when it was made and revoked (ms), what proves it, its rights
+    "admitted": "sl:ar:",  # + id of a key with a rate: string, what was let through lately
     # Endpoints: URLs of apps that are told of events. A mark stands for one; a notice is one event to tell it
     "endpoints": "sl:oe",  # sorted set: mark by the instant (ms) at which it is looked at; +inf: stopped
     "endpoint": "sl:os:",  # + mark: hash of URL, state and counts

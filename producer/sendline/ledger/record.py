@@ -70,6 +70,8 @@ class Flag(IntFlag):
     """
     WATCHED = 256
     """Its campaign pauses by itself when too many fail."""
+    UNREPORTED = 512
+    """It is `sent`, of a campaign, and its account reports no deliveries: it is final."""
 
 
 ASKED: Final = {None: 0, OnUncertain.HOLD: int(Flag.HOLD), OnUncertain.RESEND: int(Flag.RESEND)}
@@ -197,6 +199,14 @@ class Record:
     def at(self, after: int) -> datetime | None:
         """Return the time `after` ms behind its creation; None for 0."""
         return instant(self.created + after) if after else None
+
+    @property
+    def owner(self) -> str | None:
+        """Return the name of the API key that sent it. What a campaign sent belongs to the campaign's."""
+        if not self.extras or Flag.TEMPLATED in Flag(self.flags):
+            return None
+        owner: bytes | None = unpack(self.extras).get(b"owner")
+        return owner.decode() if owner else None
 
     def message(self, message_id: bytes) -> Message:
         """Return the message as its sender sees it."""

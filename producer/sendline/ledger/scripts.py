@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PRELUDE: Final = ("record", "lineage", "rousing", "lines", "places", "notices", "campaigns", "closing")
 """What stands before every verb, in this order."""
 PARTS: Final = {
-    "accept": ("suppression", "joining"),
+    "accept": ("suppression", "joining", "book"),
     "claim": ("changes", "easing", "limits", "choice", "rows", "suppression", "taking"),
     "inquire": ("changes", "easing", "limits"),
     "settle": ("changes", "easing", "verdicts"),
@@ -32,13 +32,15 @@ PARTS: Final = {
     "adjust": ("changes", "adjusting"),
     "halt": ("changes",),
     "resume": ("changes", "easing"),
-    "enlist": ("suppression", "joining"),
+    "enlist": ("suppression", "joining", "book"),
     "tick": ("changes", "easing", "ending"),
     "notices": ("telling",),
     "told": ("telling",),
     "readmit": ("telling",),
     "replay": ("telling",),
     "drop": ("telling",),
+    "issue": ("keyring",),
+    "keyring": ("keyring",),
 }
 """What stands behind that, before some verbs."""
 SERVER_CLOCK: Final = "return redis.call('TIME')"

@@ -81,6 +81,8 @@ def _packed_draft(draft: Draft) -> bytes:
         extras["callback_url"] = draft.callback_url
     if draft.metadata:
         extras["metadata"] = draft.metadata
+    if draft.owner:
+        extras["owner"] = draft.owner
     return pack(
         [
             draft.id,

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
-from sendline.contract.draft import Fields
+from sendline.contract.draft import Draft, Fields, Options
+from sendline.contract.erased import Erased
 from sendline.contract.errors import LedgerError
 from sendline.contract.inbound import InboundMessage
 from sendline.contract.lane import Lane, OnUncertain
@@ -15,14 +16,15 @@ from sendline.contract.message import Event, Message
 from sendline.ledger.connection import AsyncLedger
 from sendline.producer.core import Core
 from sendline.producer.following import Reader
-from sendline.producer.opening import open_settings
-from sendline.producer.plan import Pause, Plan
+from sendline.producer.opening import open_settings, open_spool
+from sendline.producer.plan import Aside, Pause, Plan
 from sendline.producer.sharing import IDLE, Share
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sendline.campaigns.fields import CampaignFields
+    from sendline.contract.page import Filters, Page
     from sendline.ledger.directory import Directory
     from sendline.producer.campaign import AsyncCampaign
     from sendline.settings import Settings
@@ -49,7 +51,7 @@ class AsyncProducer:
         `directory` tells the accounts while no worker has published them. Raises ConfigurationError.
         """
         opened = open_settings(redis_url, settings)
-        self._core = Core(opened.settings, time.monotonic, directory)
+        self._core = Core(opened.settings, time.monotonic, directory, open_spool(opened))
         self._ledger = AsyncLedger(opened.url, timeout=opened.settings.redis_timeout)
 
     async def send(
@@ -83,15 +85,19 @@ class AsyncProducer:
             "metadata": metadata,
             "campaign": campaign,
         }
-        return await self._do(self._core.send(fields))
+        return await self._soon(self._core.send(fields))
 
     async def send_many(self, messages: Iterable[Fields]) -> list[Message]:
         """Accept many messages, one round trip per few hundred. See Producer.send_many()."""
         return await self._do(self._core.send_many(messages))
 
+    async def check(self, to: str, text: str | None = None, **fields: "Unpack[Options]") -> Draft:
+        """Check a message without sending it. See Producer.check()."""
+        return await self._soon(self._core.checked({"to": to, "text": text, **fields}))
+
     async def get(self, message_id: str) -> Message:
         """Return the message as it stands. Raises UnknownMessage."""
-        return await self._do(self._core.get(message_id))
+        return await self._soon(self._core.get(message_id))
 
     async def wait(self, message_id: str, timeout: float = 30) -> Message:
         """Return the message once it is final. Raises NotFinal after `timeout` seconds, UnknownMessage."""
@@ -99,7 +105,7 @@ class AsyncProducer:
 
     async def cancel(self, message_id: str) -> Message:
         """Cancel a message that waits, or ask for it. See Producer.cancel()."""
-        return await self._do(self._core.cancel(message_id))
+        return await self._soon(self._core.cancel(message_id))
 
     async def campaign(self, name: str, **fields: "Unpack[CampaignFields]") -> "AsyncCampaign":
         """Found a campaign and import its recipients; with the name alone, find one that is there.
@@ -152,12 +158,35 @@ class AsyncProducer:
         """
         return self._follow(self._core.inbound(after, timeout))
 
+    async def find_page(
+        self, *, limit: int = 100, cursor: str | None = None, **filters: "Unpack[Filters]"
+    ) -> "Page":
+        """Return messages that are kept, the newest first, a page at a time. See Producer.find_page()."""
+        return await self._do(self._core.find_page(filters, limit, cursor))
+
+    async def find(self, **filters: "Unpack[Filters]") -> AsyncGenerator[Message, None]:
+        """Yield all messages that are kept and that fit, the newest first. See Producer.find_page()."""
+        cursor: str | None = None
+        while True:
+            page = await self.find_page(cursor=cursor, **filters)
+            for message in page.messages:
+                yield message
+            cursor = page.next
+            if cursor is None:
+                return
+
+    async def erase(self, number: str, *, keep_opt_out: bool = False) -> Erased:
+        """Erase all that is kept of a number. See Producer.erase()."""
+        return await self._do(self._core.erase(number, keep_opt_out=keep_opt_out))
+
     async def counts(self) -> dict[str, int]:
         """Return how many messages were accepted, and how many have each status: one consistent view."""
-        return await self._do(self._core.counts())
+        return await self._soon(self._core.counts())
 
     async def close(self) -> None:
-        """Close the connections; the producer may be used again and opens new ones."""
+        """Close the connections; the producer may be used again and opens new ones. See Producer.close()."""
+        if self._core.has_spool:
+            await asyncio.to_thread(self._core.close_spool)
         await self._ledger.aclose()
 
     async def __aenter__(self) -> Self:
@@ -176,7 +205,12 @@ class AsyncProducer:
         finally:
             await self._do(reader.end())
 
-    async def _do(self, plan: Plan[T]) -> T:
+    async def _soon(self, plan: Plan[T]) -> T:
+        """Carry out the whole plan within `redis_timeout`."""
+        return await self._do(plan, time.monotonic() + self._ledger.timeout)
+
+    async def _do(self, plan: Plan[T], until: float | None = None) -> T:
+        """Carry out the plan, each of its calls within `redis_timeout`, and none after `until`."""
         try:
             step = next(plan)
             while True:
@@ -184,8 +218,11 @@ class AsyncProducer:
                     await asyncio.sleep(step.seconds)
                     step = next(plan)
                     continue
+                if isinstance(step, Aside):
+                    step = plan.send(await asyncio.to_thread(step.do))
+                    continue
                 try:
-                    reply = await self._ledger.run(step)
+                    reply = await self._ledger.run(step, until)
                 except LedgerError as error:
                     step = plan.throw(error)
                 else:

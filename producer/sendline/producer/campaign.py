@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from os import PathLike
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sendline.campaigns import again, steering
 from sendline.campaigns.report import report_file, report_row
 from sendline.contract.campaign import ENDED, CampaignSpec, Imported, Progress
-from sendline.contract.errors import NotFinished
+from sendline.contract.errors import InvalidCampaign, NotFinished
 from sendline.contract.message import Message
 from sendline.ledger import campaigns, verbs
 from sendline.producer.plan import Pause, Plan
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from sendline.campaigns.fields import CampaignFields
     from sendline.ledger.limits import Limits
 
-    Found = Callable[[str, CampaignFields], Plan["CampaignPlans"]]
+    Found = Callable[[str, CampaignFields, str | None], Plan["CampaignPlans"]]
 
 PAGE: Final = 500
 """Messages of a report that are read at once."""
+Until = Literal["finished", "sent"]
+"""What wait() waits for: every message is final, or nothing waits to be sent."""
 LOOK: Final = 0.5
 """Seconds between two looks of wait()."""
 
@@ -63,22 +65,26 @@ class CampaignPlans:
         """Cancel it."""
         return steering.steer(self._limits, self.name, "cancel")
 
-    def wait(self, timeout: float | None) -> Plan[Progress]:
-        """Read where it stands once it has ended and no message is under way."""
-        until = None if timeout is None else self._clock() + timeout
+    def wait(self, timeout: float | None, until: Until) -> Plan[Progress]:
+        """Read where it stands once it has ended, or all was sent, and no message is under way."""
+        if until not in ("finished", "sent"):
+            raise InvalidCampaign("until", 'is neither "finished" nor "sent"')
+        deadline = None if timeout is None else self._clock() + timeout
         while True:
             now = yield from self.progress()
-            if now.state in ENDED and not now.waiting and not now.on_the_wire:
+            is_over = now.state in ENDED or (until == "sent" and now.imported.complete)
+            if is_over and not now.waiting and not now.on_the_wire:
                 return now
-            if until is not None and self._clock() >= until:
+            if deadline is not None and self._clock() >= deadline:
                 raise NotFinished(now, timeout or 0)
             yield Pause(LOOK)
 
     def retry_failed(
         self, name: str | None, on_progress: "Callable[[Imported], None] | None"
     ) -> Plan["CampaignPlans"]:
-        """Found a campaign for those of its messages that came to a bad end."""
-        spec = yield from self.spec()
+        """Found a campaign for those of its messages that came to a bad end; it has the same owner."""
+        there = yield from steering.find(self.name)
+        spec = there.spec
         with TemporaryFile(prefix="sendline-") as file:
             if not (yield from again.write_round(self.name, file)):
                 raise again.none_failed(self.name)
@@ -86,7 +92,7 @@ class CampaignPlans:
             fields = again.round_fields(spec, file)
             if on_progress is not None:
                 fields["on_progress"] = on_progress
-            return (yield from self._found(name or (yield from again.round_name(spec)), fields))
+            return (yield from self._found(name or (yield from again.round_name(spec)), fields, there.owner))
 
     def page(self, start: int) -> Plan["Page"]:
         """Read some of its messages, in the order of its source, from place `start` on."""
@@ -143,9 +149,13 @@ class Campaign:
         """End it: what has not been sent is not sent any more, from the next claim on."""
         return self._progress(self._plans.cancel())
 
-    def wait(self, timeout: float | None = None) -> Progress:
-        """Return where it stands once every message is final; raises NotFinished after `timeout` seconds."""
-        return self._progress(self._plans.wait(timeout))
+    def wait(self, timeout: float | None = None, *, until: Until = "finished") -> Progress:
+        """Return where it stands once every message is final; raises NotFinished after `timeout` seconds.
+
+        Receipts may take days: `until="sent"` waits until nothing waits to be sent any more. Of one that was
+        canceled, neither waits for receipts.
+        """
+        return self._progress(self._plans.wait(timeout, until))
 
     def messages(self) -> Iterator[Message]:
         """Yield its messages, in the order of its source, as they stand when they are read."""
@@ -225,9 +235,9 @@ class AsyncCampaign:
         """End it: what has not been sent is not sent any more, from the next claim on."""
         return await self._progress(self._plans.cancel())
 
-    async def wait(self, timeout: float | None = None) -> Progress:
-        """Return where it stands once every message is final; raises NotFinished after `timeout` seconds."""
-        return await self._progress(self._plans.wait(timeout))
+    async def wait(self, timeout: float | None = None, *, until: Until = "finished") -> Progress:
+        """Return where it stands once every message is final. See Campaign.wait()."""
+        return await self._progress(self._plans.wait(timeout, until))
 
     async def messages(self) -> AsyncIterator[Message]:
         """Yield its messages, in the order of its source, as they stand when they are read."""

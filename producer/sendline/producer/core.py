@@ -1,17 +1,20 @@
 """The logic of both producers, as plans: what to check, what to ask the ledger, what to answer."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from sendline.contract import ids
 from sendline.contract.accounts import RouteRule
 from sendline.contract.draft import Draft, Rules, draft
+from sendline.contract.erased import Erased
 from sendline.contract.errors import (
     IdempotencyConflict,
     InvalidMessage,
     LedgerError,
     LedgerRefused,
+    LedgerUnavailable,
     NotFinal,
     PartlyAccepted,
     SendlineError,
@@ -19,10 +22,13 @@ from sendline.contract.errors import (
 )
 from sendline.contract.inbound import InboundMessage
 from sendline.contract.message import Event, Message, TimelineEntry, instant
+from sendline.contract.page import Filters, Page
 from sendline.contract.status import Status
 from sendline.ledger import durability, verbs
 from sendline.ledger.directory import Directory
 from sendline.ledger.limits import Limits
+from sendline.producer.erasing import erase
+from sendline.producer.finding import find_page, search_for
 from sendline.producer.following import EVENTS, INBOUND, Following, Patience
 from sendline.producer.plan import Pause, Plan
 from sendline.producer.sharing import Names, Share, Sharing
@@ -31,6 +37,7 @@ if TYPE_CHECKING:
     from sendline.campaigns.fields import CampaignFields
     from sendline.producer.campaign import CampaignPlans
     from sendline.settings import Settings
+    from sendline.spool import Shelter
 
 BATCH: Final = 256
 """Messages a round trip of send_many()."""
@@ -50,9 +57,14 @@ class Core:
         settings: "Settings",
         clock: Callable[[], float],
         directory: Callable[[], Directory] | None = None,
+        spool: "Shelter | None" = None,
     ) -> None:
-        """`clock` is monotonic, in seconds; `directory` stands in while no worker has published one."""
+        """`clock` is monotonic, in seconds; `directory` stands in while no worker has published one.
+
+        With a `spool`, send() and send_many() don't fail while the ledger is away.
+        """
         self._settings = settings
+        self._spool = spool
         self._stand_in = directory
         self._limits = Limits.of(settings)
         self._clock = clock
@@ -62,32 +74,63 @@ class Core:
 
     def send(self, fields: Mapping[str, Any]) -> Plan[Message]:
         """Accept one message."""
-        yield from self._refresh()
-        checked = self._check(fields)
-        [verdict] = yield verbs.accept(self._limits, [checked])
-        return _answer(checked, verdict)
+        away = yield from self._prepare()
+        [answer] = yield from self._accept_or_keep([self.check(fields)], away)
+        if isinstance(answer, SendlineError):
+            raise answer
+        return answer
 
     def send_many(self, many: Iterable[Mapping[str, Any]]) -> Plan[list[Message]]:
         """Accept many messages, all checked before any is accepted."""
-        yield from self._refresh()
+        away = yield from self._prepare()
         drafts = self._check_all(many)
-        answers: list[Message] = []
+        accepted: list[Message] = []
         for start in range(0, len(drafts), BATCH):
-            batch = drafts[start : start + BATCH]
             try:
-                verdicts = yield verbs.accept(self._limits, batch)
-                answers += _answers(batch, verdicts)
-            except _CutOff as cut:
-                raise PartlyAccepted(answers + cut.accepted, len(drafts), str(cut.cause)) from cut.cause
+                answers = yield from self._accept_or_keep(drafts[start : start + BATCH], away)
             except LedgerError as error:
-                if not answers:
+                if not accepted:
                     raise
-                raise PartlyAccepted(answers, len(drafts), str(error)) from error
-        return answers
+                raise PartlyAccepted(accepted, len(drafts), error) from error
+            accepted += [each for each in answers if isinstance(each, Message)]
+            refused = next((each for each in answers if isinstance(each, SendlineError)), None)
+            if refused is not None:
+                raise PartlyAccepted(accepted, len(drafts), refused) from refused
+        return accepted
+
+    def checked(self, fields: Mapping[str, Any]) -> Plan[Draft]:
+        """Return the message that send()'s arguments make, by the rules of now."""
+        yield from self._prepare()
+        return self.check(fields)
+
+    def check(self, fields: Mapping[str, Any], owner: str | None = None) -> Draft:
+        """Return the message that send()'s arguments make, for `owner`, the name of an API key.
+
+        By the rules that are known: refresh() reads them. Raises InvalidMessage, naming the field.
+        """
+        checked = draft(ids.new_id(), fields, self._rules, datetime.now(UTC))
+        return checked if owner is None else replace(checked, owner=owner)
+
+    def accept(self, drafts: Sequence[Draft]) -> Plan[list[Message | SendlineError]]:
+        """Accept checked messages, at most BATCH, in one round trip; each gets its message or its own error.
+
+        Raises LedgerError where none was answered for. Then the same drafts may be accepted again: an id is
+        accepted once.
+        """
+        verdicts: list[verbs.Acceptance] = yield verbs.accept(self._limits, drafts)
+        return list(map(_answer, drafts, verdicts))
 
     def get(self, message_id: str) -> Plan[Message]:
         """Read one message."""
-        return _found(message_id, (yield verbs.get(_id_bytes(message_id))))
+        raw = _id_bytes(message_id)
+        kept = (yield from self._spool.find(raw)) if self._spool else None  # first: else it may come between
+        try:
+            found: Message | None = yield verbs.get(raw)
+        except LedgerUnavailable:
+            if kept is None:
+                raise
+            found = None
+        return found or (_accepted(kept.draft, kept.at_ms) if kept else _found(message_id, None))
 
     def wait(self, message_id: str, timeout: float) -> Plan[Message]:
         """Read one message until it is final."""
@@ -105,21 +148,46 @@ class Core:
 
     def cancel(self, message_id: str) -> Plan[Message]:
         """Cancel one message, or ask for it."""
-        return _found(message_id, (yield verbs.cancel(self._limits, _id_bytes(message_id))))
+        raw = _id_bytes(message_id)
+        if self._spool and (kept := (yield from self._spool.find(raw))):
+            yield from self.accept([self._spool.due(kept)])
+        return _found(message_id, (yield verbs.cancel(self._limits, raw)))
+
+    @property
+    def has_spool(self) -> bool:
+        """Whether there is a spool, which close_spool() may take a while to close."""
+        return self._spool is not None
+
+    def close_spool(self) -> None:
+        """Try once more to deliver what this process has left in the spool."""
+        if self._spool:
+            self._spool.close()
 
     def counts(self) -> Plan[dict[str, int]]:
         """Read how many messages have each status."""
         found: dict[str, int] = yield verbs.counts()
         return found
 
-    def campaign(self, name: str, fields: "CampaignFields") -> Plan["CampaignPlans"]:
-        """Found a campaign and import its recipients; without fields, find one."""
+    def find_page(self, asked: Filters, limit: int, cursor: str | None) -> Plan[Page]:
+        """Find messages, a page at a time."""
+        search = search_for(self._settings.default_region, asked)
+        return (yield from find_page(self._limits, search, limit, cursor))
+
+    def erase(self, number: str, *, keep_opt_out: bool) -> Plan[Erased]:
+        """Erase all that is kept of a number."""
+        region = self._settings.default_region
+        return (yield from erase(self._limits, region, number, keep_opt_out=keep_opt_out))
+
+    def campaign(
+        self, name: str, fields: "CampaignFields", owner: str | None = None
+    ) -> Plan["CampaignPlans"]:
+        """Found a campaign and import its recipients; without fields, find one. `owner`: of an API key."""
         from sendline.campaigns import steering  # noqa: PLC0415 - few apps have campaigns
         from sendline.producer.campaign import CampaignPlans  # noqa: PLC0415
 
-        yield from self._refresh()
+        yield from self.refresh()
         if fields:
-            yield from steering.create(self._limits, self._rules, name, fields)
+            yield from steering.create(self._limits, self._rules, name, fields, owner)
         else:
             yield from steering.find(name)
         return CampaignPlans(name, self._limits, self._clock, self.campaign)
@@ -139,7 +207,11 @@ class Core:
     def _patience(self, timeout: float | None) -> Patience:
         return Patience(self._clock, timeout, self._settings.redis_timeout)
 
-    def _refresh(self) -> Plan[None]:
+    def refresh(self) -> Plan[None]:
+        """Read the accounts and routes where they are older than DIRECTORY_AGE; at first, demand durability.
+
+        Raises LedgerError.
+        """
         if self._read_at is None and self._settings.durability != "memory":
             yield from _demand_durability()
         if self._read_at is None or self._clock() - self._read_at > DIRECTORY_AGE:
@@ -149,8 +221,30 @@ class Core:
             self._rules = rules_of(self._settings, published)
             self._read_at = self._clock()
 
-    def _check(self, fields: Mapping[str, Any]) -> Draft:
-        return draft(ids.new_id(), fields, self._rules, datetime.now(UTC))
+    def _prepare(self) -> Plan[LedgerUnavailable | None]:
+        """Refresh. With a spool an outage is returned: messages are checked by the rules that are known."""
+        if self._spool is None or self._spool.away is None:
+            try:
+                yield from self.refresh()
+            except LedgerUnavailable as error:
+                if self._spool is None:
+                    raise
+                if self._read_at is None and self._stand_in is not None:
+                    self._rules = rules_of(self._settings, self._stand_in())
+                return self._spool.note_away(error)
+        return self._spool.away if self._spool else None
+
+    def _accept_or_keep(
+        self, drafts: Sequence[Draft], away: LedgerUnavailable | None
+    ) -> Plan[list[Message | SendlineError]]:
+        """Accept messages, or keep them in the spool, where there is one and the ledger is away."""
+        if self._spool is None:
+            return (yield from self.accept(drafts))
+        answers = yield from self._spool.take(drafts, self.accept, away)
+        return [
+            each if isinstance(each, (Message, SendlineError)) else _accepted(each.draft, each.at_ms)
+            for each in answers
+        ]
 
     def _check_all(self, many: Iterable[Mapping[str, Any]]) -> list[Draft]:
         checked: list[Draft] = []
@@ -158,9 +252,11 @@ class Core:
             if index >= MAX_MANY:
                 raise InvalidMessage("messages", f"more than {MAX_MANY}; send them in several calls")
             if not isinstance(fields, Mapping):
-                raise InvalidMessage(f"messages[{index}]", "must be a mapping of send()'s arguments")
+                raise InvalidMessage(
+                    f"messages[{index}]", "must be a mapping of send()'s arguments", index=index
+                )
             try:
-                checked.append(self._check(fields))
+                checked.append(self.check(fields))
             except InvalidMessage as error:
                 raise error.at(index) from None
         return checked
@@ -187,40 +283,20 @@ def _demand_durability() -> Plan[None]:
     durability.demand(found)
 
 
-class _CutOff(Exception):
-    """One message of a batch could not be answered for; `accepted` of the same batch were accepted."""
-
-    def __init__(self, accepted: list[Message], cause: SendlineError) -> None:
-        super().__init__()
-        self.accepted = accepted
-        self.cause = cause
-
-
-def _answers(drafts: Sequence[Draft], verdicts: Sequence[verbs.Acceptance]) -> list[Message]:
-    answers: list[Message] = []
-    refused: SendlineError | None = None
-    for checked, verdict in zip(drafts, verdicts, strict=True):
-        try:
-            answers.append(_answer(checked, verdict))
-        except SendlineError as error:
-            refused = refused or error
-    if refused:
-        raise _CutOff(answers, refused)
-    return answers
-
-
-def _answer(checked: Draft, verdict: verbs.Acceptance) -> Message:
-    if isinstance(verdict, verbs.Conflict):
-        raise IdempotencyConflict(ids.to_text(verdict.message_id))
-    if isinstance(verdict, verbs.Known):
-        return _found(ids.to_text(verdict.message_id), verdict.message)
+def _answer(checked: Draft, verdict: verbs.Acceptance) -> Message | SendlineError:
+    if isinstance(verdict, verbs.New):
+        return _accepted(checked, verdict.at)
     if isinstance(verdict, verbs.Suppressed):
         return verdict.message
-    return _accepted(checked, verdict.at)
+    first = ids.to_text(verdict.message_id)
+    if isinstance(verdict, verbs.Conflict):
+        return IdempotencyConflict(first)
+    return verdict.message or UnknownMessage(first)
 
 
 def _accepted(checked: Draft, at: int) -> Message:
     """Return the message as it stands right after the ledger accepted it at `at` (ms)."""
+    created = instant(at)
     return Message(
         id=ids.to_text(checked.id),
         status=Status.CREATED,
@@ -229,7 +305,7 @@ def _accepted(checked: Draft, at: int) -> Message:
         lane=checked.lane,
         account=checked.account,
         route=checked.route,
-        created_at=instant(at),
+        created_at=created,
         expires_at=instant(max(checked.not_before_ms, at) + checked.valid_for_ms),
         due_at=instant(checked.not_before_ms) if checked.not_before_ms > at else None,
         attempts=0,
@@ -241,7 +317,7 @@ def _accepted(checked: Draft, at: int) -> Message:
         cancel_requested=False,
         callback_url=checked.callback_url,
         metadata=dict(checked.metadata),
-        timeline=(TimelineEntry(instant(at), Status.CREATED),),
+        timeline=(TimelineEntry(created, Status.CREATED),),
         campaign=checked.campaign,
     )
 

@@ -10,6 +10,7 @@ from sendline.contract.inbound import InboundMessage
 from sendline.contract.message import Event
 from sendline.ledger import inbound, verbs
 from sendline.ledger.call import Call
+from sendline.ledger.erasing import are_erased
 from sendline.producer.plan import Plan
 
 LONGEST_BLOCK: Final = 0.5
@@ -55,6 +56,8 @@ class Stream(Generic[N]):
     """Of a number, and for how long to wait (ms)."""
     what: str = "event"
     """What stands in it, for people."""
+    are_erased: Callable[[range], Call[bool]] | None = None
+    """Whether all of these numbers were taken out; None: nothing ever is."""
 
 
 EVENTS: Final[Stream[Event]] = Stream(
@@ -65,7 +68,10 @@ INBOUND: Final[Stream[InboundMessage]] = Stream(
     inbound.oldest_inbound,
     lambda seq, block_ms: inbound.inbound_after(seq, block_ms=block_ms),
     "inbound message",
+    are_erased,
 )
+ERASED_MOST: Final = 10_000
+"""Numbers that are missing, one behind the other, of which it is asked whether they were erased."""
 
 
 def first_kept(stream: Stream[Any]) -> Plan[int]:
@@ -85,9 +91,18 @@ def starting_point(stream: Stream[Any], after: int | None) -> Plan[int]:
     if after is None:
         return newest
     first = yield from _first_of(stream, newest)
-    if not first - 1 <= after <= newest:
+    if after > newest or (after < first - 1 and not (yield from _erased_before(stream, after, first))):
         raise EventsLost(after, first, stream.what)
     return after
+
+
+def _erased_before(stream: Stream[Any], after: int, first: int) -> Plan[bool]:
+    """Return whether all that is missing between these numbers was erased for somebody's privacy."""
+    missing = range(after + 1, first)
+    if stream.are_erased is None or len(missing) > ERASED_MOST:
+        return False
+    erased: bool = yield stream.are_erased(missing)
+    return erased
 
 
 def _first_of(stream: Stream[Any], newest: int) -> Plan[int]:
@@ -145,7 +160,7 @@ class Following(Generic[N]):
             more: list[N] = yield self._stream.after(self._seq, block)
             self._read.extend(more)
         one = self._read[0]
-        if one.seq != self._seq + 1:
+        if one.seq != self._seq + 1 and not (yield from _erased_before(self._stream, self._seq, one.seq)):
             self._read.clear()
             raise EventsLost(self._seq, one.seq, self._stream.what)
         self._read.popleft()

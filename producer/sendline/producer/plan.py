@@ -3,7 +3,7 @@
 Both producers carry out the same plans, one by blocking, one by awaiting.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -19,5 +19,13 @@ class Pause:
     seconds: float
 
 
-Plan = Generator[Call[Any] | Pause, Any, T]
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Do what may wait for this machine's disk, where no event loop has to wait for it, too."""
+
+    do: Callable[[], Any]
+    """Its result is sent in. It raises nothing on purpose."""
+
+
+Plan = Generator[Call[Any] | Pause | Aside, Any, T]
 """Yields steps, gets each call's answer sent in (or its LedgerError thrown in), returns a result."""

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
-from sendline.contract.draft import Fields
+from sendline.contract.draft import Draft, Fields, Options
+from sendline.contract.erased import Erased
 from sendline.contract.errors import LedgerError
 from sendline.contract.inbound import InboundMessage
 from sendline.contract.lane import Lane, OnUncertain
@@ -14,14 +15,15 @@ from sendline.contract.message import Event, Message
 from sendline.ledger.connection import Ledger
 from sendline.producer.core import Core
 from sendline.producer.following import Reader
-from sendline.producer.opening import open_settings
-from sendline.producer.plan import Pause, Plan
+from sendline.producer.opening import open_settings, open_spool
+from sendline.producer.plan import Aside, Pause, Plan
 from sendline.producer.sharing import IDLE, Share
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sendline.campaigns.fields import CampaignFields
+    from sendline.contract.page import Filters, Page
     from sendline.ledger.directory import Directory
     from sendline.producer.campaign import Campaign
     from sendline.settings import Settings
@@ -49,7 +51,7 @@ class Producer:
         `directory` tells the accounts while no worker has published them. Raises ConfigurationError.
         """
         opened = open_settings(redis_url, settings)
-        self._core = Core(opened.settings, time.monotonic, directory)
+        self._core = Core(opened.settings, time.monotonic, directory, open_spool(opened))
         self._ledger = Ledger(opened.url, timeout=opened.settings.redis_timeout)
 
     def send(
@@ -92,7 +94,7 @@ class Producer:
             "metadata": metadata,
             "campaign": campaign,
         }
-        return self._do(self._core.send(fields))
+        return self._soon(self._core.send(fields))
 
     def send_many(self, messages: Iterable[Fields]) -> list[Message]:
         """Accept many messages, mappings of send()'s arguments, one round trip per few hundred.
@@ -102,9 +104,17 @@ class Producer:
         """
         return self._do(self._core.send_many(messages))
 
+    def check(self, to: str, text: str | None = None, **fields: "Unpack[Options]") -> Draft:
+        """Check a message without sending it: what a form asks before it promises anything.
+
+        The arguments are those of send(). Returns it as it would be sent: `to` in E.164, `segments`, `route`.
+        Raises what send() raises but for IdempotencyConflict: opt-outs are known only when it is sent.
+        """
+        return self._soon(self._core.checked({"to": to, "text": text, **fields}))
+
     def get(self, message_id: str) -> Message:
         """Return the message as it stands. Raises UnknownMessage."""
-        return self._do(self._core.get(message_id))
+        return self._soon(self._core.get(message_id))
 
     def wait(self, message_id: str, timeout: float = 30) -> Message:
         """Return the message once it is final. Raises NotFinal after `timeout` seconds, UnknownMessage."""
@@ -116,7 +126,7 @@ class Producer:
         Returns it as it then stands: `canceled`, or `sending` with `cancel_requested`, or as it was where
         it is too late. Raises UnknownMessage.
         """
-        return self._do(self._core.cancel(message_id))
+        return self._soon(self._core.cancel(message_id))
 
     def campaign(self, name: str, **fields: "Unpack[CampaignFields]") -> "Campaign":
         """Found a campaign and import its recipients; with the name alone, find one that is there.
@@ -192,12 +202,49 @@ class Producer:
         """
         return self._follow(self._core.inbound(after, timeout))
 
+    def find_page(
+        self, *, limit: int = 100, cursor: str | None = None, **filters: "Unpack[Filters]"
+    ) -> "Page":
+        """Return messages that are kept, the newest first, a page at a time.
+
+        The arguments are those of Filters: status, campaign, to, after, before, owner. `limit` (1 to 1000)
+        messages at most; `cursor` is the `next` of the page before. A page may hold fewer, or none, and have
+        a next one: what is rare takes several.
+
+        Raises InvalidMessage (naming the argument), LedgerUnavailable, LedgerRefused.
+        """
+        return self._do(self._core.find_page(filters, limit, cursor))
+
+    def find(self, **filters: "Unpack[Filters]") -> Iterator[Message]:
+        """Yield all messages that are kept and that fit, the newest first. See find_page()."""
+        cursor: str | None = None
+        while True:
+            page = self.find_page(cursor=cursor, **filters)
+            yield from page.messages
+            cursor = page.next
+            if cursor is None:
+                return
+
+    def erase(self, number: str, *, keep_opt_out: bool = False) -> Erased:
+        """Erase all that is kept of a number: in messages to it and from it, and on the suppression list.
+
+        Ids, statuses and counts stay; what waited is canceled. With `keep_opt_out` a number that opted out
+        stays on the suppression list, so that nothing is sent to it later.
+
+        Raises InvalidMessage, LedgerUnavailable, LedgerRefused; what was erased until then stays erased.
+        """
+        return self._do(self._core.erase(number, keep_opt_out=keep_opt_out))
+
     def counts(self) -> dict[str, int]:
         """Return how many messages were accepted, and how many have each status: one consistent view."""
-        return self._do(self._core.counts())
+        return self._soon(self._core.counts())
 
     def close(self) -> None:
-        """Close the connections; the producer may be used again and opens new ones."""
+        """Close the connections; the producer may be used again and opens new ones.
+
+        What this process has left in the spool it tries once more to deliver, for `redis_timeout` at most.
+        """
+        self._core.close_spool()
         self._ledger.close()
 
     def __enter__(self) -> Self:
@@ -219,7 +266,12 @@ class Producer:
         finally:
             self._do(reader.end())
 
-    def _do(self, plan: Plan[T]) -> T:
+    def _soon(self, plan: Plan[T]) -> T:
+        """Carry out the whole plan within `redis_timeout`."""
+        return self._do(plan, time.monotonic() + self._ledger.timeout)
+
+    def _do(self, plan: Plan[T], until: float | None = None) -> T:
+        """Carry out the plan, each of its calls within `redis_timeout`, and none after `until`."""
         try:
             step = next(plan)
             while True:
@@ -227,8 +279,11 @@ class Producer:
                     time.sleep(step.seconds)
                     step = next(plan)
                     continue
+                if isinstance(step, Aside):
+                    step = plan.send(step.do())
+                    continue
                 try:
-                    reply = self._ledger.run(step)
+                    reply = self._ledger.run(step, until)
                 except LedgerError as error:
                     step = plan.throw(error)
                 else:

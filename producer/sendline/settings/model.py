@@ -55,7 +55,13 @@ class Settings(BaseSettings):
         default=None, description="redis://, rediss:// or unix://. Default: the embedded server."
     )
     redis_timeout: float = Field(
-        default=2.0, ge=0.25, le=60, description="How long one answer of Redis may take."
+        default=2.0, ge=0.25, le=60, description="How long a send() may take, whatever Redis does."
+    )
+    spool_dir: Path | None = Field(
+        default=None, description="Where send() keeps messages while Redis is away. Default: it raises."
+    )
+    spool_most: int = Field(
+        default=100_000, ge=1, le=1_000_000, description="The most messages that spool_dir holds."
     )
     durability: Literal["disk", "memory"] = Field(
         default="disk", description="disk: accepted means on disk; a Redis that can't do that is refused."
@@ -160,6 +166,13 @@ class Settings(BaseSettings):
         default="127.0.0.1", min_length=1, max_length=253, description="Where the receiver listens."
     )
     receiver_port: Port = Field(default=8700, description="Where the receiver listens; 0 takes a free port.")
+    api_host: str = Field(
+        default="127.0.0.1", min_length=1, max_length=253, description="Where the HTTP API listens."
+    )
+    api_port: Port = Field(default=8720, description="Where the HTTP API listens; 0 takes a free port.")
+    api_upload_most: int = Field(
+        default=1024**3, ge=1024, le=1024**3, description="Bytes of a file that the HTTP API takes."
+    )
     simulator_host: str = Field(
         default="127.0.0.1", min_length=1, max_length=253, description="Where the simulator listens."
     )

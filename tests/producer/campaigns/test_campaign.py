@@ -4,9 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from sendline.contract import ids
 from sendline.contract.campaign import CampaignState
-from sendline.contract.errors import InvalidCampaign
+from sendline.contract.errors import InvalidCampaign, NotFinished
 from sendline.contract.status import Status
+from sendline.ledger import work
 from sendline.ledger.record import pack, unpack
 
 SENDER = "+13115552368"
@@ -60,6 +62,42 @@ def test_it_is_finished_when_every_message_is_final(producer, hands):
     assert done.errors == {"rejected": 3}
     assert done.statuses[Status.SENT] == 7
     assert adds_up(done)
+
+
+def test_who_waits_until_all_is_sent_waits_for_no_receipt(producer, hands):
+    campaign = made(producer)
+    campaign.start()
+    with pytest.raises(NotFinished):
+        campaign.wait(0, until="sent")
+    hands.send_all(deadline=3600)
+    assert campaign.wait(0, until="sent").statuses[Status.SENT] == 10
+    with pytest.raises(NotFinished):
+        campaign.wait(0)
+    with pytest.raises(InvalidCampaign, match="until"):
+        campaign.wait(0, until="delivered")
+
+
+def test_messages_that_nobody_reports_on_hold_no_campaign_up(producer, hands):
+    """One account reports deliveries, another one does not: what only the first has is waited for."""
+    campaign = producer.campaign(
+        "sale", text="Hi", recipients=[{"to": f"+131155500{n:02}"} for n in range(10)]
+    )
+    campaign.start()
+    claims = hands.claim()
+    hands.settle(claims[:4], deadline=0)
+    hands.settle(claims[4:], deadline=3600)
+    hands.tick(2)
+    assert campaign.progress().state is CampaignState.RUNNING
+    delivered = [
+        work.Reported("main", Status.DELIVERED, provider_id=ids.to_text(c.message_id)) for c in claims[4:]
+    ]
+    hands.ledger.run(work.receive(hands.limits, delivered))
+    late = work.Reported("main", Status.DELIVERED, provider_id=ids.to_text(claims[0].message_id))
+    hands.ledger.run(work.receive(hands.limits, [late]))
+    hands.tick(2)
+    done = campaign.progress()
+    assert done.state is CampaignState.FINISHED
+    assert (done.statuses[Status.SENT], done.statuses[Status.DELIVERED]) == (3, 7)
 
 
 def test_a_paused_campaign_sends_nothing_and_goes_on_where_it_was(producer, hands):

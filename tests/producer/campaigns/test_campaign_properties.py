@@ -4,6 +4,7 @@ import contextlib
 from collections import Counter
 from datetime import timedelta
 
+import redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -31,7 +32,8 @@ class Campaigns(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.ledger = Ledger(self.url)
-        self.ledger._client.flushall()
+        with redis.Redis.from_url(self.url) as server:
+            server.flushall()
         publish_accounts(self.ledger, "main", "spare", routes=[("+", ("main", "spare"))], burst=1000)
         self.producer = Producer(settings=Settings(redis_url=self.url, durability="memory"))
         self.hands = Hands(self.ledger)

@@ -23,13 +23,17 @@ def load(config: str | None, **overrides: Any) -> Settings:
 
 @contextlib.contextmanager
 def producer(settings: Settings) -> "Iterator[Producer]":
-    """Open a producer that knows the configured accounts even before a worker has published them."""
+    """Open a producer that knows the configured accounts even before a worker has published them.
+
+    It keeps nothing in a spool: a person is told that Redis is away.
+    """
 
     def configured() -> "Directory":
         from sendline_worker.accounts import directory_of, load_accounts
 
         return directory_of(load_accounts(settings), settings)
 
+    settings = settings.model_copy(update={"spool_dir": None})
     with Producer(settings=settings, directory=configured if settings.accounts else None) as opened:
         yield opened
 

@@ -46,6 +46,7 @@ local function accept(m, there, reason)
   count('accepted', 1)
   count(STATUS[r[F.status]], 1)
   record_change(id, r, r[F.error], reason or '')
+  list_message(id, r[F.to], r[F.expires])
   if reason then
     finish(id, r)
     return {4, id, cmsgpack.pack(r)}
@@ -70,6 +71,7 @@ for place, m in ipairs(drafts) do
   reply[place + 1] = accept(m, there[place], reasons[m[RECIPIENT]])
 end
 stand_all()
+write_book()
 if next(remembered) then
   write_records()
   unsaved = {}

@@ -38,7 +38,10 @@ if before then
     for place = 2, #before, 2 do
       local id, token = before[place], before[place + 1]
       local r = load(id)
-      if r and r[F.status] == S.SENDING and r[F.claim] == token then
+      local is_ours = r and r[F.status] == S.SENDING and r[F.claim] == token
+      if is_ours and r[F.to] == '' then
+        give_back(id, r, S.CREATED, false, 0, 'handed_back', 'what was kept of its recipient was erased', false)
+      elseif is_ours then
         reply[#reply + 1] = {id, token, r[F.account], cmsgpack.pack(r)}
       end
     end

@@ -2,13 +2,15 @@
 -- KEYS: none (see keys.py).
 -- ARGV[2] campaign  [3] its own 16 bytes  [4] last line that was done with before  [5] last line of this stretch
 --     [6] rows read in it  [7] rows rejected in it  [8] 1: this is its end
---     [9] packed array, the same for all: flags, account ('': none), routes as an array
+--     [9] packed array, the same for all: flags, account ('': none), routes as an array, 1: more than one may go to a
+--     recipient, so that ids can't be reckoned from it
 --     [10] packed map: key of time zones to the instants (us) at which its window opens and closes, in turns
 --     [11..] for each message a packed array:
 --   id, recipient, segments, values as a packed map, sender, key of time zones (''), not before (ms, 0), place of its route
 -- Returns {1 done, 2 was done before, 0 another stretch is to come, -1 no such campaign, -2 it takes no more; last line}.
 
 local name, own, before, line = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local START_WITHIN = 31622400000 -- ms (366 days): how far ahead it may be started; its time counts from then on
 local RECIPIENT = 2 -- its place in what stands for a message
 local key = K.campaign .. name
 local c = redis.call('HMGET', key, 'own', 'line', 'complete', 'state')
@@ -23,7 +25,7 @@ elseif before ~= done then
   return close({0, done})
 end
 
-local flags, account, routes = unpack(cmsgpack.unpack(ARGV[9]))
+local flags, account, routes, repeats = unpack(cmsgpack.unpack(ARGV[9]))
 for zones, intervals in pairs(cmsgpack.unpack(ARGV[10])) do
   redis.call('HSETNX', K.hours .. name, zones, cmsgpack.pack(intervals))
 end
@@ -46,6 +48,9 @@ local function enlist(m, reason)
   tally(name, STATUS[r[F.status]], 1)
   record_change(id, r, r[F.error], reason or '')
   members[#members + 1] = id
+  if repeats == 1 then
+    list_message(id, r[F.to], 0)
+  end
   if reason then
     return finish(id, r)
   end
@@ -66,8 +71,16 @@ for _, m in ipairs(drafts) do
   enlist(m, reasons[m[RECIPIENT]])
 end
 stand_all()
+local length = 0
 for first = 1, #members, PASSED do
-  redis.call('RPUSH', K.members .. name, unpack(members, first, math.min(first + PASSED - 1, #members)))
+  length = redis.call('RPUSH', K.members .. name, unpack(members, first, math.min(first + PASSED - 1, #members)))
+end
+if #members > 0 then
+  longest = math.max(longest, START_WITHIN + tonumber(redis.call('HGET', key, 'valid_for')))
+  if repeats ~= 1 then
+    list_stretch(name, own, length - #members, #members)
+  end
+  write_book()
 end
 redis.call('HSET', key, 'line', line)
 for field, by in pairs({rows = tonumber(ARGV[6]), rejected = tonumber(ARGV[7]), duplicates = duplicates}) do

@@ -4,7 +4,7 @@ local look_after_campaigns
 do
   local FIELDS = {
     'state', 'complete', 'ends', 'open_until', 'pause_at', 'pause_over', 'created', 'retrying', 'sending', 'sent', 'uncertain',
-    'walked',
+    'walked', 'unreported',
   }
 
   local function standing_of(name)
@@ -85,7 +85,7 @@ do
   end
 
   local function is_over(c)
-    local open = (c.sent or 0) + (c.uncertain or 0)
+    local open = (c.sent or 0) - (c.unreported or 0) + (c.uncertain or 0) -- may still become something else
     return c.waiting + (c.sending or 0) == 0 and (open == 0 or (c.open_until or 0) <= NOW)
       and (c.complete or c.state == 'canceled' or c.ends <= NOW)
   end

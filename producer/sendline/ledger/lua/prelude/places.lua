@@ -24,12 +24,12 @@ local function postpone(id, r, delay)
   timers[id] = math.min(NOW + delay, expires_at(r))
 end
 
--- A final message: no text, no timer, kept for the retention.
+-- A final message: no text, no timer, kept for the retention, or (`is_again`) for as long as it was to be kept before.
 local finish
 do
   local is_anything_late -- looked up once a call
 
-  function finish(id, r)
+  function finish(id, r, is_again)
     r[F.text] = ''
     r[F.due] = 0
     r[F.expires] = 0
@@ -43,6 +43,9 @@ do
     end
     if is_anything_late then
       redis.call('ZREM', K.unreported, id)
+    end
+    if is_again then
+      return amend(id, r) -- it is kept no longer than what it is found by
     end
     save(id, r, RETENTION)
   end
@@ -70,7 +73,7 @@ local function hold(id, r)
   if has(r, FLAG.TEMPLATED) then
     await_news(r[F.campaign], NOW + DEADLINE)
   end
-  local asks = redis.call('HGET', K.account .. r[F.account], 'asks') == '1'
+  local asks = r[F.to] ~= '' and redis.call('HGET', K.account .. r[F.account], 'asks') == '1' -- '': it was erased
   redis.call('ZADD', K.uncertain, asks and NOW + FIRST_ASKED or '+inf', id)
 end
 
@@ -187,8 +190,11 @@ do
     r[F.expires] = 0
     set(r, FLAG.QUEUED, false)
     timers[id] = wait > 0 and wait < deadline and NOW + wait
-    if has(r, FLAG.TEMPLATED) then
+    if has(r, FLAG.TEMPLATED) and deadline > 0 then
       await_news(r[F.campaign], NOW + deadline)
+    elseif has(r, FLAG.TEMPLATED) then
+      set(r, FLAG.UNREPORTED, true)
+      tally(r[F.campaign], 'unreported', 1)
     end
     save(id, r, deadline + RETENTION)
   end
@@ -244,13 +250,14 @@ end
 
 -- What a receipt proves about a message. Returns whether it changed anything.
 local function prove(id, r, to, code, reason)
+  local was_final = FINAL[r[F.status]]
   if not move(id, r, to, code, reason, true) then
     return false
   end
   if to == S.SENT then
     entrust(id, r, DEADLINE)
   else
-    finish(id, r)
+    finish(id, r, was_final)
   end
   return true
 end

@@ -234,6 +234,10 @@ local function follow(r, from, to, code)
   local campaign = r[F.campaign]
   tally(campaign, STATUS[from], -1)
   tally(campaign, STATUS[to], 1)
+  if has(r, FLAG.UNREPORTED) then
+    set(r, FLAG.UNREPORTED, false)
+    tally(campaign, 'unreported', -1)
+  end
   if BAD[from] and r[F.error] ~= '' then
     tally(campaign, 'e:' .. r[F.error], -1)
   end

@@ -1,0 +1,151 @@
+"""What a producer does with a spool: keep what the ledger can't take, deliver it later, know what waits."""
+
+import logging
+import os
+import time
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from sendline.contract import ids
+from sendline.contract.errors import IdempotencyConflict, LedgerUnavailable, SendlineError
+from sendline.producer.plan import Aside
+from sendline.spool.directory import SpoolDirectory
+from sendline.spool.drainer import Drainer
+from sendline.spool.entry import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+    from sendline.contract.draft import Draft
+    from sendline.ledger.connection import Ledger
+    from sendline.settings import Settings
+
+log = logging.getLogger("sendline.spool")
+
+A = TypeVar("A")
+
+BELIEVED_AWAY: Final = 1.0
+"""Seconds for which a ledger that was away is not asked again by send(): no request waits for it in vain."""
+
+
+class Shelter:
+    """The spool of one producer. Safe in threads and forks."""
+
+    def __init__(self, directory: SpoolDirectory, drainer: Drainer, timeout: float) -> None:
+        """`timeout`, in seconds, bounds how long close() tries to deliver."""
+        self._directory = directory
+        self._drainer = drainer
+        self._timeout = timeout
+        self._away: LedgerUnavailable | None = None
+        self._away_at = self._ask_again_at = 0.0
+        self._looked_in = 0
+
+    @classmethod
+    def of(cls, settings: "Settings", connect: "Callable[[], Ledger]") -> "Shelter | None":
+        """Return the spool that `settings` ask for; None: they ask for none. Raises ConfigurationError."""
+        if settings.spool_dir is None:
+            return None
+        directory = SpoolDirectory(settings.spool_dir, settings.spool_most)
+        made = cls(directory, Drainer(directory, settings, connect), settings.redis_timeout)
+        made.look()
+        return made
+
+    def look(self) -> None:
+        """Deliver what an earlier process has left, once in each process."""
+        if self._looked_in != os.getpid():
+            self._looked_in = os.getpid()
+            if not self._directory.is_empty():
+                self._drainer.start(at_once=True)
+
+    @property
+    def away(self) -> LedgerUnavailable | None:
+        """Return why the ledger was away a moment ago; None: it is worth asking."""
+        away = self._away
+        if away is None or time.monotonic() > self._ask_again_at:
+            return None
+        return None if self._directory.reached_at() > self._away_at else away
+
+    def note_away(self, error: LedgerUnavailable) -> LedgerUnavailable:
+        """Take note that the ledger is away; return why."""
+        why = LedgerUnavailable(str(error))  # without the frames that the error itself holds
+        self._away, self._away_at = why, time.time()
+        self._ask_again_at = time.monotonic() + BELIEVED_AWAY
+        return why
+
+    def _note_back(self) -> None:
+        if self._away is not None:
+            self._away = None
+            if self._drainer.is_at_work:
+                self._drainer.start(at_once=True)
+
+    def take(
+        self,
+        drafts: "Sequence[Draft]",
+        accept: "Callable[[Sequence[Draft]], Generator[Any, Any, Sequence[A | SendlineError]]]",
+        away: LedgerUnavailable | None = None,
+    ) -> "Generator[Any, Any, list[A | Entry | SendlineError]]":
+        """Accept messages by the plan `accept`, or onto the disk where the ledger is `away`.
+
+        Each gets what `accept` says of it, or its entry in the spool, or its own error. A message whose
+        idempotency key waits in the spool is that one once more.
+        """
+        self.look()
+        standing = [self._standing(each) for each in drafts]
+        asked = [each for each in standing if not isinstance(each, SendlineError)]
+        answers: list[A | Entry | SendlineError] = []
+        away = away or self.away
+        if asked and away is None:
+            try:
+                answers = [*(yield from accept(asked))]
+            except LedgerUnavailable as error:
+                away = self.note_away(error)
+            else:
+                self._note_back()
+        if asked and away is not None:
+            answers = yield Aside(lambda: self._keep(asked, away))
+        found = iter(answers)
+        return [each if isinstance(each, SendlineError) else next(found) for each in standing]
+
+    def find(self, message_id: bytes) -> "Generator[Any, Any, Entry | None]":
+        """Read a message that waits here; None where it does not."""
+        if not self._directory.holds(message_id):
+            return None
+        found: Entry | None = yield Aside(lambda: self._directory.find(message_id))
+        return found
+
+    def due(self, entry: Entry) -> "Draft":
+        """Return a message that waits here as it is accepted now."""
+        return entry.due(_now_ms())
+
+    def close(self) -> None:
+        """Try once more to deliver what this process has left here, within the timeout."""
+        self._drainer.close(self._timeout)
+        self._looked_in = 0
+
+    def _standing(self, draft: "Draft") -> "Draft | SendlineError":
+        """Return the message itself, or the one with its idempotency key that waits here."""
+        earlier = self._directory.with_key(draft.idempotency_key) if draft.idempotency_key else None
+        if earlier is None:
+            return draft
+        if earlier.draft.fingerprint != draft.fingerprint:
+            return IdempotencyConflict(ids.to_text(earlier.draft.id))
+        return earlier.due(_now_ms())
+
+    def _keep(self, drafts: "Sequence[Draft]", away: LedgerUnavailable) -> list[Entry | SendlineError]:
+        now_ms = _now_ms()
+        answers: list[Entry | SendlineError] = []
+        for kept in self._directory.keep([Entry(draft, now_ms) for draft in drafts]):
+            if isinstance(kept, OSError):
+                why = kept.strerror or str(kept) or type(kept).__name__
+                answers.append(LedgerUnavailable(f"{away}; nor can spool_dir take the message: {why}"))
+            else:
+                answers.append(kept)
+        number = sum(isinstance(each, Entry) for each in answers)
+        if number:
+            if not self._drainer.is_at_work:
+                log.warning("messages are kept in %s: %s", self._directory.path, away)
+            self._drainer.start()
+        return answers
+
+
+def _now_ms() -> int:
+    return round(time.time() * 1000)

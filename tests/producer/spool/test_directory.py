@@ -1,0 +1,233 @@
+"""The files of a spool: private, bounded, whole."""
+
+import os
+import shutil
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+
+from sendline.contract import ids
+from sendline.contract.draft import Rules, draft
+from sendline.contract.errors import ConfigurationError, IdempotencyConflict
+from sendline.spool import Entry, SpoolDirectory
+from sendline.spool.entry import Damaged
+from sendline.spool.files import LEFT_BEHIND, NoRoom
+
+
+def entry(text="Hello", key=None, at=None):
+    fields = {"to": "+13115552367", "text": text, "idempotency_key": key}
+    made = draft(ids.new_id(), fields, Rules(), datetime.now(UTC))
+    return Entry(made, round((time.time() if at is None else at) * 1000))
+
+
+def names(spool, *kinds):
+    return sorted(each.name for each in spool.path.iterdir() if each.suffix.removeprefix(".") in kinds)
+
+
+def test_what_was_kept_waits_in_order_and_is_read(spool):
+    kept = [entry(f"Hello {number}") for number in range(5)]
+    assert spool.keep(kept[::-1]) == kept[::-1]
+    assert spool.waiting() == [each.draft.id for each in kept]
+    assert [spool.read(each) for each in spool.waiting()] == kept
+    spool.remove(kept[0])
+    assert spool.find(kept[0].draft.id) is None
+    assert not spool.is_empty()
+
+
+def test_the_directory_and_its_files_are_our_users_alone(path):
+    before = os.umask(0)
+    try:
+        spool = SpoolDirectory(path, 10)
+        spool.keep([entry(key="k")])
+        with spool.delivering() as is_ours:
+            assert is_ours
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o700
+    assert {each.stat().st_mode & 0o777 for each in path.iterdir()} == {0o600}
+    assert len(list(path.iterdir())) == 3
+
+
+@pytest.mark.parametrize("mode", [0o720, 0o702, 0o777, 0o1777])
+def test_a_directory_to_which_others_may_write_is_refused(path, mode):
+    path.mkdir()
+    path.chmod(mode)
+    with pytest.raises(ConfigurationError, match=r"^spool_dir: others may write to .*; run chmod 700"):
+        SpoolDirectory(path, 10)
+
+
+def test_a_directory_of_another_user_is_refused(path, monkeypatch):
+    path.mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    with pytest.raises(ConfigurationError, match=r"^spool_dir: .*another user"):
+        SpoolDirectory(path, 10)
+
+
+def test_a_file_in_its_place_or_a_place_that_cannot_be_is_refused(path):
+    path.write_text("")
+    with pytest.raises(ConfigurationError, match=r"^spool_dir: "):
+        SpoolDirectory(path, 10)
+    with pytest.raises(ConfigurationError, match=r"^spool_dir: "):
+        SpoolDirectory(path / "below", 10)
+
+
+def test_no_more_is_kept_than_fits(path):
+    spool = SpoolDirectory(path, 3)
+    kept = spool.keep([entry(str(number)) for number in range(5)])
+    assert [type(each) for each in kept] == [Entry] * 3 + [NoRoom] * 2
+    assert len(spool.waiting()) == 3
+    [full] = SpoolDirectory(path, 3).keep([entry()])
+    assert "spool_most" in str(full)
+
+
+def test_what_another_process_delivered_makes_room(path, poll):
+    spool, other = SpoolDirectory(path, 1), SpoolDirectory(path, 1)
+    [kept] = spool.keep([entry()])
+    other.remove(kept)
+    poll(lambda: spool.keep([entry()]) != [] and len(spool.waiting()) == 1)
+
+
+def test_the_same_key_and_content_is_the_first_message_once_more(spool, path):
+    first, again = entry(key="k"), entry(key="k")
+    assert spool.keep([first]) == [first]
+    assert spool.keep([again]) == [first]
+    assert SpoolDirectory(path, 10).keep([entry(key="k")]) == [first]
+    assert spool.waiting() == [first.draft.id]
+    assert spool.with_key("k") == first
+    assert spool.with_key("other") is None
+    assert names(spool, "new") == []
+
+
+def test_the_same_key_with_other_content_is_a_conflict_that_names_the_first(spool):
+    first = entry(key="k")
+    [kept, refused] = spool.keep([first, entry("Other", key="k")])
+    assert kept == first
+    assert isinstance(refused, IdempotencyConflict)
+    assert refused.message_id == ids.to_text(first.draft.id)
+    assert spool.waiting() == [first.draft.id]
+
+
+def test_a_key_is_free_again_with_its_message_gone(spool):
+    first, again = entry(key="k"), entry(key="k")
+    spool.keep([first])
+    spool.remove(first)
+    assert names(spool, "sms", "key") == []
+    assert spool.keep([again]) == [again]
+
+
+def test_many_threads_with_the_same_key_keep_one_message(path):
+    spools = [SpoolDirectory(path, 1000) for _ in range(8)]
+    start = threading.Barrier(8)
+
+    def keep(spool):
+        start.wait()
+        return [spool.keep([entry(f"Hello {n}", key=f"k{n}")])[0].draft.id for n in range(20)]
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(keep, spools))
+    assert len({tuple(each) for each in found}) == 1
+    assert spools[0].waiting() == sorted(found[0])
+    assert names(spools[0], "new") == []
+
+
+def test_a_key_whose_message_never_got_its_name_is_taken_up(spool):
+    first = entry(key="k")
+    spool.keep([first])
+    spool._name(first.draft.id).unlink()  # its process died between the two
+    assert spool.with_key("k") is None
+    assert spool.keep([entry(key="k")]) == [first]
+    assert spool.waiting() == [first.draft.id]
+
+
+def test_a_key_that_was_left_behind_long_ago_means_nothing(spool):
+    first, again = entry(key="k", at=time.time() - LEFT_BEHIND - 1), entry(key="k")
+    spool.keep([first])
+    spool._name(first.draft.id).unlink()
+    assert spool.keep([again]) == [again]
+    assert spool.with_key("k") == again
+
+
+def test_a_damaged_key_means_nothing(spool):
+    first, again = entry(key="k"), entry(key="k")
+    spool.keep([first])
+    spool._key_name("k").write_bytes(b"\0" * 100)  # of the message, too: it is the same file
+    with pytest.raises(Damaged):
+        spool.read(first.draft.id)
+    assert spool.keep([again]) == [again]
+
+
+def test_on_a_disk_without_second_names_messages_are_kept_all_the_same(spool, monkeypatch):
+    def no_links(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    first, again = entry(key="k"), entry(key="k")
+    assert spool.keep([first, again]) == [first, again]
+    assert len(spool.waiting()) == 2
+
+
+def test_a_copy_under_another_name_is_damaged(spool):
+    [kept] = spool.keep([entry()])
+    other = ids.new_id()
+    shutil.copy(spool._name(kept.draft.id), spool._name(other))
+    with pytest.raises(Damaged, match="another message"):
+        spool.read(other)
+
+
+def test_a_huge_file_is_not_read_to_its_end(spool):
+    huge = spool._name(ids.new_id())
+    with huge.open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(Damaged):
+        spool.read(spool.waiting()[0])
+
+
+def test_what_has_another_name_is_passed_over(spool):
+    for name in ("notes.txt", "x.sms", ".sms", "lock"):
+        (spool.path / name).write_text("")
+    assert spool.waiting() == []
+    assert spool.is_empty()
+
+
+def test_what_dead_processes_left_is_swept_once_it_is_old(spool):
+    kept, lost = entry(key="a"), entry(key="b")
+    spool.keep([kept, lost])
+    spool._name(lost.draft.id).rename(spool._name(lost.draft.id, "new"))
+    spool.sweep(time.time())
+    assert len(names(spool, "new", "key")) == 3
+    spool.sweep(time.time() + LEFT_BEHIND + 1)
+    spool.sweep(time.time() + LEFT_BEHIND + 1)
+    assert names(spool, "new", "sms", "key") == sorted(
+        [spool._name(kept.draft.id).name, spool._key_name("a").name]
+    )
+
+
+def test_the_lock_is_held_by_one_at_a_time(spool, path):
+    with spool.delivering() as first, SpoolDirectory(path, 1).delivering() as second:
+        assert (first, second) == (True, False)
+    with spool.delivering() as again:
+        assert again
+
+
+def test_a_child_does_not_keep_the_lock_of_a_parent_that_died_with_it(spool):
+    read, write = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        with spool.delivering() as is_ours:
+            if os.fork() == 0:
+                os.close(write)
+                os.read(read, 1)
+                os._exit(0)
+            assert is_ours
+            os.kill(os.getpid(), signal.SIGKILL)
+    try:
+        os.waitpid(parent, 0)
+        with spool.delivering() as is_ours:
+            assert is_ours
+    finally:
+        os.close(write)
+        os.close(read)
