@@ -8,9 +8,11 @@ SEED     ?= 1
 MESSAGES ?= 20000
 SECONDS  ?= 240
 POLICY   ?= both
+# Of `make bench`: further arguments, such as --quick
+BENCH    ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos receipts lint format clean
+.PHONY: help demo test chaos receipts bench lint format clean
 
 help:  ## show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +35,9 @@ chaos: $(VENV)/.installed  ## send 20,000 messages under random faults, twice; S
 
 receipts: $(VENV)/.installed  ## send 20,000 messages whose receipts come late, twice, astray, forged; SEED= MESSAGES=
 	@PYTHONPATH=tests $(BIN)/python -m reported --seed $(SEED) --messages $(MESSAGES)
+
+bench: $(VENV)/.installed  ## compare with a plain Celery program and a bare client, 12 minutes; BENCH="--quick --json"
+	@PYTHONPATH=benchmarks $(BIN)/python -m comparison $(BENCH)
 
 lint: $(VENV)/.installed  ## ruff, mypy, pyright and the import rules
 	$(BIN)/ruff format --check .

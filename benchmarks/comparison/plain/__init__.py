@@ -1,0 +1,1 @@
+"""The plain Celery program: one task a message. It knows nothing of Sendline."""
