@@ -1,4 +1,4 @@
-# One image for every part: `docker run IMAGE worker`, `receiver`, `simulator`, or any other command of sendline.
+# One image for every part: `docker run IMAGE worker`, `receiver`, `api`, `simulator`, or any other command of sendline.
 FROM python:3.13-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/sendline
@@ -7,7 +7,7 @@ COPY pyproject.toml constraints.txt README.md CHANGELOG.md LICENSE ./
 COPY examples examples
 COPY producer producer
 COPY worker worker
-RUN /opt/sendline/bin/pip install -c constraints.txt .[worker]
+RUN /opt/sendline/bin/pip install -c constraints.txt .[worker,api]
 
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nologin sendline

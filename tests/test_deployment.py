@@ -20,6 +20,8 @@ from sendline.ledger.connection import Ledger
 from sendline.settings import Settings, bounds
 from sendline.settings.sources import read_environment
 from sendline_worker.accounts import load_accounts
+from sendline_worker.api.app import create_app as create_api
+from sendline_worker.api.server import STOP_SECONDS as API_STOP_SECONDS
 from sendline_worker.checks.server import check_redis
 from sendline_worker.cli import table
 from sendline_worker.cli.failures import MISTAKE
@@ -34,7 +36,7 @@ ROOT = Path(__file__).parents[1]
 PASSWORD = "0123456789abcdef"
 SECRET_KEY = "fedcba9876543210fedcba9876543210"
 FILLED_IN = {"VALKEY_PASSWORD": PASSWORD, "SENDLINE_SECRET_KEY": SECRET_KEY}
-PARTS = ("worker", "receiver", "simulator")
+PARTS = ("worker", "receiver", "api", "simulator")
 
 
 def text(name: str) -> str:
@@ -131,7 +133,7 @@ def test_every_variable_of_a_part_is_a_setting(part, compose, settings_of):
     settings_of(part)
 
 
-@pytest.mark.parametrize("part", ["worker", "receiver"])
+@pytest.mark.parametrize("part", ["worker", "receiver", "api"])
 def test_the_settings_of_a_part_name_the_server_its_password_and_an_account_that_loads(part, settings_of):
     settings = settings_of(part)
     assert settings.redis_url.get_secret_value() == f"redis://:{PASSWORD}@valkey:6379/0"
@@ -147,12 +149,19 @@ def test_the_receiver_can_be_made_from_its_settings(settings_of):
 
 
 def test_ports_are_the_defaults_and_are_published_on_this_machine_only(compose, settings_of):
-    port = Settings.model_fields["receiver_port"].default
-    assert compose["services"]["receiver"]["ports"] == [f"127.0.0.1:{port}:{port}"]
-    assert [name for name, service in compose["services"].items() if "ports" in service] == ["receiver"]
+    ports = {name: Settings.model_fields[f"{name}_port"].default for name in ("receiver", "api")}
+    published = {n: service["ports"] for n, service in compose["services"].items() if "ports" in service}
+    assert published == {name: [f"127.0.0.1:{port}:{port}"] for name, port in ports.items()}
     settings = settings_of("receiver")
-    assert (settings.receiver_host, settings.receiver_port) == ("0.0.0.0", port)  # noqa: S104 - in a container
-    assert urlsplit(settings.public_url).port == port
+    everywhere = "0.0.0.0"  # noqa: S104 - in a container
+    assert (settings.receiver_host, settings.receiver_port) == (everywhere, ports["receiver"])
+    assert urlsplit(settings.public_url).port == ports["receiver"]
+    settings = settings_of("api")
+    assert (settings.api_host, settings.api_port) == (everywhere, ports["api"])
+
+
+def test_the_api_can_be_made_from_its_settings_and_answers_whether_it_is_ready(settings_of):
+    assert "/readyz" in create_api(settings_of("api")).openapi()["paths"]
 
 
 def test_the_simulator_is_where_the_account_looks_for_it(compose, settings_of):
@@ -176,6 +185,7 @@ def test_each_part_is_given_the_time_that_it_needs_to_end(compose):
     assert grace["worker"] > bounds.LONGEST_CALL + bounds.SETTLE_MARGIN
     assert grace["worker"] >= bounds.STOP_GRACE
     assert grace["receiver"] > STOP_SECONDS
+    assert grace["api"] > API_STOP_SECONDS
 
 
 def test_health_checks_ask_what_exists(compose):
@@ -183,14 +193,15 @@ def test_health_checks_ask_what_exists(compose):
     kind, program, *arguments = services["worker"]["healthcheck"]["test"]
     assert (kind, program) == ("CMD", "sendline")
     check_command(arguments)
-    asked = {part: services[part]["healthcheck"]["test"] for part in ("receiver", "simulator")}
+    asked = {part: services[part]["healthcheck"]["test"] for part in ("receiver", "api", "simulator")}
     for test in asked.values():
         assert test[:3] == ["CMD", "python", "-c"]
         compile(test[3], "health check", "exec")
-    receiver, simulator = (
+    receiver, api, simulator = (
         re.search(r"http://127\.0\.0\.1:(\d+)(/\S+?)'", test[3]) for test in asked.values()
     )
     assert receiver.groups() == (str(Settings.model_fields["receiver_port"].default), "/health")
+    assert api.groups() == (str(Settings.model_fields["api_port"].default), "/readyz")
     assert simulator.group(1) == str(Settings.model_fields["simulator_port"].default)
     paths = [route.path for route in create_app(SimulatorOptions()).routes]
     assert simulator.group(2) in paths
@@ -338,6 +349,7 @@ def test_the_package_is_installed_with_an_extra_that_exists_and_pinned_versions(
     extras = re.findall(r"\.\[([\w,]+)\]", install)
     assert extras
     assert set(extras[0].split(",")) <= set(project()["project"]["optional-dependencies"])
+    assert {"worker", "api"} <= set(extras[0].split(","))
     assert "index" not in text("Dockerfile")
     assert "://" not in text("constraints.txt")
 

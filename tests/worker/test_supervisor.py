@@ -68,7 +68,7 @@ def warned(caplog):
     return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
 
 
-@pytest.mark.parametrize("name", ["worker", "receiver"])
+@pytest.mark.parametrize("name", ["worker", "receiver", "api"])
 def test_a_part_that_ends_by_itself_is_started_again_and_told_of_in_one_line(run, caplog, name):
     caplog.set_level(logging.INFO, "sendline.stack")
     stack = run(name, odd_parts.runs)

@@ -14,7 +14,7 @@ from sendline.ledger.account_state import account_state
 from sendline.ledger.accounts import adjust, halt
 from sendline.ledger.keys import account_key
 from sendline.ledger.limits import Limits
-from sendline_worker.cli import overview
+from sendline_worker.answers import overview
 from sendline_worker.cli.main import main
 
 WIDEST = 120

@@ -28,10 +28,9 @@ from sendline_worker.accounts import Account, directory_json, directory_of, load
 from sendline_worker.embedded import EmbeddedServer
 from sendline_worker.providers.base import Receipt, UnreadableReceipt
 from sendline_worker.receiver import create_app
-from sendline_worker.receiver.protocol import ReceiverProtocol
 from sendline_worker.receiver.server import configuration
 from sendline_worker.reports import Reading
-from sendline_worker.serving import Server, listening, running
+from sendline_worker.serving import Server, WholeProtocol, listening, running
 from sendline_worker.tokens import CallbackUrls
 
 LIMITS = Limits()
@@ -74,7 +73,7 @@ def make_accounts(settings):
     return accounts | {"plain": Account("plain", plain.settings, QueryAdapter(plain.adapter))}
 
 
-class Protocol(ReceiverProtocol):
+class Protocol(WholeProtocol):
     """With less patience than the real one."""
 
     head_seconds = 0.4

@@ -12,12 +12,12 @@ from sendline.contract.message import stamp
 from sendline.ledger.accounts import changes_after, halt, newest_change, resume
 from sendline.ledger.limits import Limits
 from sendline_worker.alerts import sentence
+from sendline_worker.answers.overview import read_account, read_overview
 from sendline_worker.cli import opening
 from sendline_worker.cli.accounts_table import show
 from sendline_worker.cli.adjusting import check_account, set_limits, unknown
 from sendline_worker.cli.apps import Config, Json, make_app
 from sendline_worker.cli.failures import Failure
-from sendline_worker.cli.overview import read_account, read_overview
 from sendline_worker.cli.printing import print_json, print_line, print_table
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from sendline_worker.cli.printing import print_line, print_table
 
 if TYPE_CHECKING:
     from sendline.ledger.account_state import AccountState
-    from sendline_worker.cli.overview import Campaign, Overview
+    from sendline_worker.answers.overview import Campaign, Overview
 
 SHOWN: Final = 20
 """Campaigns that are shown at most."""

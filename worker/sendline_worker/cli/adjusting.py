@@ -1,24 +1,23 @@
 """`sendline accounts set`: other limits of an account, in force at once and until they are taken back."""
 
-import math
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from sendline.ledger import verbs
 from sendline.ledger.account_state import account_state
-from sendline.ledger.accounts import BOUNDS, LIFTED, LIMITS, adjust
+from sendline.ledger.accounts import LIFTED, LIMITS, adjust
 from sendline.ledger.accounts import reset as take_back
 from sendline.ledger.limits import Limits
-from sendline_worker.answers.limits import limits_of, told
+from sendline_worker.answers.adjusting import bounds_of, has_meaning, is_whole, is_within, why_unknown
+from sendline_worker.answers.limits import told
+from sendline_worker.answers.overview import read_account
 from sendline_worker.cli import opening
 from sendline_worker.cli.apps import Config, Json
 from sendline_worker.cli.failures import Failure
-from sendline_worker.cli.overview import read_account
 from sendline_worker.cli.printing import print_json, print_line
 
 if TYPE_CHECKING:
-    from sendline.ledger.account_state import AccountState
     from sendline.ledger.connection import Ledger
     from sendline.settings import Settings
 
@@ -69,7 +68,10 @@ def set_limits(
     settings = opening.load(config)
     with opening.ledger(settings) as ledger:
         bounds = Limits.of(settings)
-        _check_sender_burst(ledger.run(account_state(account)), changes)
+        if not has_meaning(ledger.run(account_state(account)), changes):
+            raise Failure(
+                "--sender-burst", "has no meaning without a rate for senders; give --sender-rate, too"
+            )
         if not ledger.run(take_back(bounds, account) if reset else adjust(bounds, account, changes)):
             raise unknown(ledger, settings, account)
         if json:
@@ -87,18 +89,12 @@ def read_limit(limit: str, text: str) -> float | None:
         return None
     if word in NONE and limit in LIFTED:
         return 0
-    whole = not limit.endswith("rate")
-    least, most = BOUNDS[limit]
-    low = f"at least {f'{least:f}'.rstrip('0').rstrip('.')}"
-    lifts = ", 0 for no bound" if limit in LIFTED else ""
-    wanted = (
-        f"a {'whole ' if whole else ''}number, {low} and at most {most:,.0f}{lifts}, or the word {CONFIGURED}"
-    )
+    wanted = f"{bounds_of(limit)}, or the word {CONFIGURED}"
     try:
-        found = int(word) if whole else float(word)
+        found = int(word) if is_whole(limit) else float(word)
     except ValueError:
         raise Failure(option, f"{text!r} is not {wanted}") from None
-    if not math.isfinite(found) or not least <= found <= most:
+    if not found or not is_within(limit, found):
         raise Failure(option, f"{text!r} is not {wanted}")
     return found
 
@@ -111,18 +107,4 @@ def check_account(ledger: "Ledger", settings: "Settings", account: str) -> None:
 
 def unknown(ledger: "Ledger", settings: "Settings", account: str) -> Failure:
     """Return what is wrong with an account that no worker has published."""
-    known = ledger.run(verbs.directory()).accounts
-    if account in settings.accounts:
-        return Failure("account", f"{account!r} was not published by a worker yet; start `sendline worker`")
-    return Failure("account", f"{account!r} is not known; known: {', '.join(known) or 'none'}")
-
-
-def _check_sender_burst(state: "AccountState", changes: dict[str, float | None]) -> None:
-    """Refuse a burst of senders whose rate has no bound, as the configuration does."""
-    if not changes.get("sender_burst"):
-        return
-    rate = changes.get("sender_rate", limits_of(state)["sender_rate"])
-    if "sender_rate" in changes and rate is None:
-        rate = state.configured.get("s_interval", 0)
-    if not rate:
-        raise Failure("--sender-burst", "has no meaning without a rate for senders; give --sender-rate, too")
+    return Failure("account", why_unknown(ledger, settings, account) or "was not known a moment ago")

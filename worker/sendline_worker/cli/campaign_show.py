@@ -8,9 +8,9 @@ from sendline.contract.message import stamp
 from sendline.contract.status import FINAL, Status
 from sendline.ledger.campaigns import campaign_names, read_campaign
 from sendline.ledger.lines import read_rows
+from sendline_worker.answers.campaign_estimate import about_done, plain, said
 from sendline_worker.cli import opening
 from sendline_worker.cli.apps import Config, Json
-from sendline_worker.cli.campaign_estimate import about_done, plain, said
 from sendline_worker.cli.failures import Failure
 from sendline_worker.cli.printing import print_json, print_line, print_table
 

@@ -8,9 +8,9 @@ import typer
 
 from sendline.contract.campaign import ENDED, CampaignState
 from sendline.contract.errors import LedgerError
+from sendline_worker.answers.campaign_estimate import about_done, plain, said
 from sendline_worker.cli import opening, reading
 from sendline_worker.cli.apps import Config, Json
-from sendline_worker.cli.campaign_estimate import about_done, plain, said
 from sendline_worker.cli.campaign_import import Pace
 from sendline_worker.cli.campaign_show import find
 from sendline_worker.cli.failures import INTERRUPTED, Failure

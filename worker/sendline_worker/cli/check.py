@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Any
 from sendline.contract.errors import ConfigurationError, LedgerError
 from sendline.ledger import verbs
 from sendline_worker.accounts import load_accounts
+from sendline_worker.checks.api import check_api
 from sendline_worker.checks.limits import check_alerts, check_limits, check_states
 from sendline_worker.checks.parts import Check, check_accounts, check_providers, check_workers
 from sendline_worker.checks.server import check_redis
+from sendline_worker.checks.spool import check_spool
 from sendline_worker.checks.webhooks import check_endpoints, check_signing
 from sendline_worker.cli import opening
 from sendline_worker.cli.apps import Config, Json, make_app
@@ -65,6 +67,7 @@ def _checks(config: str | None) -> "Iterator[Check]":
         yield from check_limits(settings, accounts)
         yield from check_signing(settings, accounts)
     yield from check_alerts(settings)
+    yield from check_spool(settings)
     yield from _ledger_checks(settings, accounts)
     yield from check_providers(accounts)
 
@@ -87,6 +90,7 @@ def _ledger_checks(settings: "Settings", accounts: "Mapping[str, Account]") -> "
             yield from check_workers(settings, accounts, ledger)
             yield from check_states(ledger, accounts)
             yield from check_endpoints(settings, ledger)
+            yield from check_api(settings, ledger)
     except (ConfigurationError, LedgerError) as error:
         yield Check("FAIL", "redis", str(error))
 

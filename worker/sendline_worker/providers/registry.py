@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from sendline_worker.providers.base import Adapter
+    from sendline_worker.providers.drop_in import Face
 
 ADAPTERS: Final = {
     "kore": "sendline_worker.providers.kore.adapter:Kore",
@@ -19,6 +20,8 @@ ADAPTERS: Final = {
 SIMULATED: Final = {name: f"sendline_worker.providers.{name}.simulated:routes" for name in ADAPTERS}
 """Each provider's face in the simulator, as module:function."""
 
+DROP_INS: Final = {"opentact": "sendline_worker.providers.opentact.drop_in:routes"}
+"""The providers whose face Sendline itself has, for apps that call them today, as module:function."""
 
 DEMO: Final = "opentact"
 """The provider whose simulated account `sendline up` and `sendline demo` use."""
@@ -44,6 +47,11 @@ def adapter_class(provider: str) -> AdapterClass:
 def simulated_faces() -> "tuple[Callable[[Any], Iterable[Any]], ...]":
     """Return, for every provider, the function that makes its routes in the simulator."""
     return tuple(_load(path) for path in SIMULATED.values())
+
+
+def drop_in_faces() -> "tuple[Face, ...]":
+    """Return, for every provider that has one, the function that makes its face before Sendline."""
+    return tuple(_load(path) for path in DROP_INS.values())
 
 
 def simulated_account(base_url: str) -> dict[str, object]:

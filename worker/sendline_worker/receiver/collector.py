@@ -3,18 +3,17 @@
 import asyncio
 import logging
 import math
-from collections import Counter, deque
-from dataclasses import dataclass
+from collections import Counter
 from functools import partial
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from sendline.contract.errors import LedgerUnavailable
 from sendline.ledger.inbound import inbound
 from sendline.ledger.rejected import reject
 from sendline.ledger.work import receive
+from sendline_worker.gathering import Gatherer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from sendline.ledger.call import Call
     from sendline.ledger.connection import AsyncLedger
@@ -27,8 +26,6 @@ MOST: Final = 512
 """Reports in one call: a few milliseconds of the server's time."""
 MOST_REJECTED: Final = 64
 """Rejected requests in one call: a megabyte."""
-LOOK_SECONDS: Final = 0.1
-"""How often is looked for who has waited too long: a timer for each request would cost more than its wait."""
 
 
 class _OfAccount(Protocol):
@@ -36,7 +33,7 @@ class _OfAccount(Protocol):
     def account(self) -> str: ...
 
 
-T = TypeVar("T", bound=_OfAccount)
+T = TypeVar("T")
 R = TypeVar("R")
 
 log = logging.getLogger("sendline.receiver")
@@ -54,13 +51,13 @@ class Collector:
 
     def __init__(self, ledger: "AsyncLedger", limits: "Limits", counts: "Counter[str] | None" = None) -> None:
         counts = Counter() if counts is None else counts
-        self._reports: _Gatherer[Reported, Received] = _Gatherer(
+        self._reports: Gatherer[Reported, Received] = _gatherer(
             ledger, partial(receive, limits), MOST, partial(_tell, counts, "receipts", "")
         )
-        self._arrivals: _Gatherer[Arrival, Arrived] = _Gatherer(
+        self._arrivals: Gatherer[Arrival, Arrived] = _gatherer(
             ledger, partial(inbound, limits), MOST, partial(_tell, counts, "inbound messages", "inbound_")
         )
-        self._rejected: _Gatherer[Rejected, int] = _Gatherer(
+        self._rejected: Gatherer[Rejected, int] = _gatherer(
             ledger, partial(reject, limits), MOST_REJECTED, lambda _requests, _ones: None
         )
 
@@ -96,106 +93,17 @@ def _tell(
         counts.update({f"{prefix}{word}": number for word, number in found.items()})
 
 
-@dataclass(slots=True)
-class _Piece(Generic[T, R]):
-    """What goes into one call together, where its answer goes, and until when somebody waits for it."""
+def _gatherer(
+    ledger: "AsyncLedger",
+    call: "Callable[[Sequence[T]], Call[list[R]]]",
+    most: int,
+    tell: "Callable[[Sequence[T], Sequence[R]], None]",
+) -> "Gatherer[T, R]":
+    """Return what stores things of one kind, and tells what became of them."""
 
-    things: "Sequence[T]"
-    answer: "asyncio.Future[list[R]]"
-    until: float
+    async def store(things: "Sequence[T]") -> "list[R]":
+        words = await ledger.run(call(things))
+        tell(things, words)
+        return words
 
-    def fail(self, error: Exception) -> None:
-        """Tell whoever waits still."""
-        if not self.answer.done():
-            self.answer.set_exception(error)
-
-
-class _Gatherer(Generic[T, R]):
-    """Stores things of one kind; calls begin in the order of their arrival."""
-
-    def __init__(
-        self,
-        ledger: "AsyncLedger",
-        call: "Callable[[Sequence[T]], Call[list[R]]]",
-        most: int,
-        tell: "Callable[[Sequence[T], Sequence[R]], None]",
-    ) -> None:
-        self._ledger = ledger
-        self._call_of = call
-        self._most = most
-        self._tell = tell
-        self._waiting: deque[_Piece[T, R]] = deque()
-        self._called: list[_Piece[T, R]] = []
-        """The pieces of the call that is under way."""
-        self._calling: asyncio.Task[None] | None = None
-        self._look: asyncio.TimerHandle | None = None
-
-    def store(self, things: "Sequence[T]", until: float) -> "Awaitable[list[R]]":
-        """Return the ledger's word for each."""
-        if 0 < len(things) <= self._most:
-            return self._put(things, until)
-        return self._put_parts(things, until)
-
-    async def _put_parts(self, things: "Sequence[T]", until: float) -> list[R]:
-        starts = range(0, len(things), self._most)
-        answers = [self._put(things[start : start + self._most], until) for start in starts]
-        return [word for answer in await asyncio.gather(*answers) for word in answer]
-
-    async def aclose(self) -> None:
-        """Wait for what was put in."""
-        while self._calling is not None:
-            await asyncio.wait([self._calling])
-        if self._look is not None:
-            self._look.cancel()
-
-    def _put(self, things: "Sequence[T]", until: float) -> "asyncio.Future[list[R]]":
-        loop = asyncio.get_running_loop()
-        piece = _Piece(things, loop.create_future(), until)
-        self._waiting.append(piece)
-        if self._calling is None:
-            self._calling = loop.create_task(self._work())
-        if self._look is None:
-            self._look = loop.call_later(LOOK_SECONDS, self._give_up)
-        return piece.answer
-
-    async def _work(self) -> None:
-        try:
-            while self._waiting:
-                self._called = list(self._take())
-                await self._call(self._called)
-        finally:
-            self._called, self._calling = [], None  # whoever puts something in now must begin a new one
-
-    def _take(self) -> "Iterator[_Piece[T, R]]":
-        """Take, in the order of their arrival, the pieces that fit into one call."""
-        room = self._most
-        while self._waiting and len(self._waiting[0].things) <= room:
-            piece = self._waiting.popleft()
-            room -= len(piece.things)
-            yield piece
-
-    async def _call(self, pieces: list[_Piece[T, R]]) -> None:
-        things = [thing for piece in pieces for thing in piece.things]
-        try:
-            words = await self._ledger.run(self._call_of(things))
-            self._tell(things, words)
-        except Exception as error:  # noqa: BLE001 - whoever waits gets it
-            for piece in pieces:
-                piece.fail(error)
-            return
-        start = 0
-        for piece in pieces:
-            end = start + len(piece.things)
-            if not piece.answer.done():  # its request may have run out of time
-                piece.answer.set_result(words[start:end])
-            start = end
-
-    def _give_up(self) -> None:
-        """Answer those who have waited too long, and come again while anybody waits."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        for piece in (*self._called, *self._waiting):
-            if piece.until <= now:
-                piece.fail(LedgerUnavailable("the ledger is too slow"))
-        self._waiting = deque(piece for piece in self._waiting if not piece.answer.done())
-        self._look = loop.call_later(LOOK_SECONDS, self._give_up) if self._calling else None
+    return Gatherer(store, most)

@@ -1,7 +1,6 @@
 """The two ends of a request: its body, read up to a bound, and an answer of a few bytes."""
 
 import asyncio
-import contextlib
 import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.requests import ClientDisconnect
 
-from sendline_worker.receiver.protocol import whole_body, write_answer
+from sendline_worker.serving import linger, whole_body, write_answer
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
 OK: Final = 200
 BODY_MOST: Final = 256 * 1024
 """Bytes of a body; the documented receipts have less than 4 KiB."""
-LINGER_MOST: Final = 1024 * 1024
-LINGER_SECONDS: Final = 1.0
-"""How much of a refused body, and how long, is read and dropped, so that its sender can read our answer."""
 
 
 class BodyTooLarge(Exception):
@@ -119,16 +115,5 @@ _WELL: Final = _on_the_wire(*_encoded(OK, "ok"))
 async def refuse(receive: "Receive", send: "Send", status: int, word: str) -> None:
     """Answer a request whose body was not read to its end, and close the connection."""
     await answer(send, status, word, headers={b"connection": b"close"}, more=True)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(LINGER_SECONDS):
-            await _drop(receive)
+    await linger(receive)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _drop(receive: "Receive") -> None:
-    dropped = 0
-    more = True
-    while more and dropped <= LINGER_MOST:
-        message = await receive()
-        dropped += len(message.get("body", b""))
-        more = message.get("more_body", False)

@@ -13,9 +13,8 @@ from sendline.settings import ledger_url
 from sendline_worker.accounts import load_accounts
 from sendline_worker.receiver.app import create_app
 from sendline_worker.receiver.authentication import authenticators_of
-from sendline_worker.receiver.protocol import ReceiverProtocol
 from sendline_worker.reports import Reading
-from sendline_worker.serving import BACKLOG, Server, listening
+from sendline_worker.serving import BACKLOG, Server, WholeProtocol, listening
 from sendline_worker.tokens import CallbackUrls
 
 if TYPE_CHECKING:
@@ -108,7 +107,7 @@ def configuration(app: "ASGIApp") -> uvicorn.Config:
     """Return how uvicorn shall serve `app`."""
     return uvicorn.Config(
         app,
-        http=ReceiverProtocol,
+        http=WholeProtocol,
         ws="none",
         lifespan="on",
         access_log=False,

@@ -13,7 +13,7 @@ from sendline_worker.providers.registry import simulated_account
 from sendline_worker.serving import base_url, listening
 from sendline_worker.stack import interrupts
 from sendline_worker.stack.part import Part
-from sendline_worker.stack.targets import receiver, simulator, worker
+from sendline_worker.stack.targets import api, receiver, simulator, worker
 from sendline_worker.tokens import CallbackUrls
 
 if TYPE_CHECKING:
@@ -38,22 +38,25 @@ class Stack:
         directory: Path,
         *,
         logs: Path | None = None,
+        http_api: bool = False,
         say: "Callable[[str], None]" = lambda _: None,
     ) -> None:
         """Prepare. `logs` is a directory for the parts' logs; None: they share our terminal.
 
-        `say` hears of each step.
+        With `http_api` the HTTP API is one of the parts. `say` hears of each step.
         """
         self.settings = settings
         self.directory = directory
         self.simulator_url: str | None = None
         self.receiver_url: str | None = None
+        self.api_url: str | None = None
         self._logs = logs
+        self._http_api = http_api
         self._say = say
         self._parts: list[Part] = []
         self._exits = ExitStack()
         self._server: EmbeddedServer | None = None
-        self._receives: socket.socket | None = None
+        self._listeners: dict[str, socket.socket] = {}
 
     def __enter__(self) -> Self:
         try:
@@ -77,12 +80,12 @@ class Stack:
         return self._server
 
     def part(self, name: str) -> Part:
-        """Return the part `name`: simulator, receiver or worker."""
+        """Return the part `name`: simulator, receiver, api or worker."""
         return next(part for part in self._parts if part.name == name)
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """The simulator, if there is one, the receiver and the worker."""
+        """The simulator, if there is one, the receiver, the HTTP API, if it was asked for, and the worker."""
         return tuple(self._parts)
 
     def start_worker(self) -> None:
@@ -94,9 +97,9 @@ class Stack:
         self.start_again("receiver").await_ready()
 
     def start_again(self, name: str) -> Part:
-        """Start the worker or the receiver once more after it has ended; return it without waiting for it."""
+        """Start a part but the simulator once more after it has ended; return it without waiting for it."""
         self.part(name).end()
-        part = self._worker() if name == "worker" else self._receiver()
+        part = self._worker() if name == "worker" else self._listens(name)
         self._parts = [part if each.name == name else each for each in self._parts]
         part.begin()
         return part
@@ -137,14 +140,15 @@ class Stack:
                 part.await_ready()
 
     def _http_parts(self, listeners: ExitStack) -> list[Part]:
-        """Return the simulator, if it is needed, and the receiver; they know each other's URLs from here.
+        """Return the simulator, if it is needed, the receiver, and the HTTP API, if it was asked for.
 
-        The receiver's socket stays open: what comes while a receiver is replaced waits for the next one.
+        Simulator and receiver know each other's URLs from here. The sockets of the receiver and the API stay
+        open: what comes while one of them is replaced waits for the next one.
         """
         s = self.settings
-        receives = self._exits.enter_context(self._listener("receiver", s.receiver_host, s.receiver_port))
-        self._receives = receives
-        self.receiver_url = base_url(receives)
+        self.receiver_url = self._keep_open("receiver", s.receiver_host, s.receiver_port)
+        if self._http_api:
+            self.api_url = self._keep_open("api", s.api_host, s.api_port)
         parts = []
         if not s.accounts:
             simulates = listeners.enter_context(
@@ -156,11 +160,18 @@ class Stack:
             # What a user enters in the account's profile at a real provider
             callback_url = CallbackUrls(self.receiver_url, self.settings.secret_key).account_url(SIMULATED)
             parts.append(Part("simulator", simulator, simulates, callback_url, log=self._log("simulator")))
-        parts.append(self._receiver())
+        parts += [self._listens(name) for name in self._listeners]
         return parts
 
-    def _receiver(self) -> Part:
-        return Part("receiver", receiver, self.settings, self._receives, log=self._log("receiver"))
+    def _keep_open(self, name: str, host: str, port: int) -> str:
+        """Let a part's socket listen as long as the stack is there; return its URL."""
+        self._listeners[name] = self._exits.enter_context(self._listener(name, host, port))
+        return base_url(self._listeners[name])
+
+    def _listens(self, name: str) -> Part:
+        """Return the receiver or the HTTP API, on its socket."""
+        target = {"receiver": receiver, "api": api}[name]
+        return Part(name, target, self.settings, self._listeners[name], log=self._log(name))
 
     def _worker(self) -> Part:
         return Part("worker", worker, self.settings, log=self._log("worker"))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("sendline.stack")
 
-REPLACED: Final = frozenset({"worker", "receiver"})
+REPLACED: Final = frozenset({"worker", "receiver", "api"})
 """Parts that keep nothing: they are started again. The server and the simulator hold what would be lost."""
 ENDS_MOST: Final = 5
 """So many ends of one part within WITHIN, and it is given up."""

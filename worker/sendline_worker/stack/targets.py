@@ -23,6 +23,13 @@ def receiver(settings: "Settings", listener: "socket.socket", *, on_ready: "Read
     return serve_on(settings, listener, on_ready=on_ready)
 
 
+def api(settings: "Settings", listener: "socket.socket", *, on_ready: "Ready") -> int:
+    """Run the HTTP API."""
+    from sendline_worker.api.server import serve_on
+
+    return serve_on(settings, listener, on_ready=on_ready)
+
+
 def simulator(listener: "socket.socket", callback_url: str | None, *, on_ready: "Ready") -> int:
     """Run the simulator."""
     from sendline_worker.simulator.options import SimulatorOptions

@@ -7,15 +7,15 @@ from sendline.contract.campaign import CampaignState
 from sendline.contract.message import instant, stamp
 from sendline.ledger.lines import zones_of_name
 from sendline_worker.answers.estimates import Estimate, Scene, estimates
+from sendline_worker.answers.overview import read_overview
 from sendline_worker.answers.spelling import counted, spell
-from sendline_worker.cli.overview import read_overview
 
 if TYPE_CHECKING:
     from sendline.contract.campaign import CampaignSpec, Progress
     from sendline.ledger.connection import Ledger
     from sendline.ledger.lines import Row
     from sendline.settings import Settings
-    from sendline_worker.cli.overview import Overview
+    from sendline_worker.answers.overview import Overview
 
 
 def about_done(
@@ -57,8 +57,8 @@ def _within_hours(
     found: "Overview", spec: "CampaignSpec", rows: "list[Row]", flow: Estimate, at: datetime
 ) -> Estimate:
     """Return the later of what flows freely, and of what the window lets through at the accounts' rates."""
-    from sendline.campaigns.spec import window_of
-    from sendline.campaigns.windows import DAYS, finish_at
+    from sendline.campaigns.spec import window_of  # noqa: PLC0415 - few commands need them
+    from sendline.campaigns.windows import DAYS, finish_at  # noqa: PLC0415
 
     window = window_of(spec)
     names = {name for row in rows for name in row.route.split(",")[:1]}

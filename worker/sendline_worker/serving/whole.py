@@ -1,6 +1,6 @@
-"""What the receiver's server does beyond ASGI: a body that came whole, and its answer, pass in one piece.
+"""What our servers do beyond ASGI: a body that came whole, and its answer, pass in one piece.
 
-By ASGI alone they cost a receipt a timer, some waiting for nothing, and a second write to its socket.
+By ASGI alone they cost a request a timer, some waiting for nothing, and a second write to its socket.
 Nothing depends on it: what does not come whole goes by ASGI.
 """
 
@@ -9,7 +9,7 @@ from weakref import ref
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from sendline_worker.serving import BoundedProtocol
+from sendline_worker.serving.bounded import BoundedProtocol
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -18,7 +18,7 @@ _CYCLE: Final = "sendline.cycle"
 """In the scope of a request of which nothing is still to come: how the server answers it."""
 
 
-class ReceiverProtocol(BoundedProtocol):
+class WholeProtocol(BoundedProtocol):
     """The server's HTTP protocol, which tells the application that all of a request has come."""
 
     def on_message_complete(self) -> None:
@@ -50,6 +50,14 @@ def write_answer(scope: "Scope", status: int, rest: bytes) -> bool:
     cycle.message_event.set()
     cycle.on_response()
     return True
+
+
+def abort(scope: "Scope") -> None:
+    """Drop the connection, with what its client did not take."""
+    cycle = _cycle(scope)
+    if cycle is not None:
+        cycle.response_complete = True
+        cycle.transport.abort()
 
 
 def _cycle(scope: "Scope") -> Any:

@@ -1,0 +1,195 @@
+"""Uploads at their bounds: too large, too slow, too many, at the server's end, without the ledger."""
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from sendline import Producer
+from sendline.ledger.campaigns import read_campaign
+from sendline.settings import Settings
+from sendline_worker.api import importing, uploads
+from worker.api.conftest import served
+from worker.api.test_campaigns import SPEC, number, rows, upload
+from worker.api.test_serving import SCRIPT, behind_a_proxy
+
+SALE = "/v1/campaigns/sale"
+
+
+@pytest.fixture
+def shop(api):
+    shop = api.client("send", "read", name="shop")
+    assert shop.put(SALE, json=SPEC).status_code == 201
+    return shop
+
+
+def connected(api, shop):
+    host, port = api.url.removeprefix("http://").split(":")
+    sock = socket.create_connection((host, int(port)), timeout=10)
+    head = f"PUT {SALE}/recipients HTTP/1.1\r\nHost: x\r\nAuthorization: {shop.headers['Authorization']}\r\n"
+    sock.sendall(f"{head}Content-Type: text/csv\r\nContent-Length: 1000\r\n\r\n".encode())
+    return sock
+
+
+def test_a_file_that_is_too_large_is_refused_however_it_comes(redis_url, ledger, publish):
+    publish("main")
+    with served(Settings(redis_url=redis_url, api_upload_most=20_000), ledger) as api:
+        shop = api.client("send", "read")
+        shop.put(SALE, json=SPEC)
+        content = rows(2000)
+        for body in (content, (content[start : start + 999].encode() for start in range(0, 40_000, 999))):
+            answer = upload(shop, SALE, body)
+            assert (answer.status_code, answer.json()["type"]) == (413, "urn:sendline:problem:body-too-large")
+        assert "20000 bytes" in answer.json()["detail"]
+        assert upload(shop, SALE, rows(500)).json()["campaign"]["total"] == 500
+
+
+def test_an_upload_without_progress_is_given_up(api, shop, monkeypatch):
+    monkeypatch.setattr(uploads, "STALL", 0.3)
+    with connected(api, shop) as sock:
+        sock.sendall(b"to,name\n")
+        answer = sock.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 408")
+        assert b"request-too-slow" in answer
+    assert shop.get(SALE).json()["imported"]["rows"] == 0
+
+
+def test_more_uploads_than_a_process_carries_out_at_once_are_refused(api, shop, poll):
+    held = [connected(api, shop) for _ in range(importing.AT_ONCE + 1)]
+    [one_too_many], _, _ = select.select(held, [], [], 10)
+    assert one_too_many.recv(65536).startswith(b"HTTP/1.1 503")
+    answer = upload(shop, SALE, rows(1))
+    assert (answer.json()["type"], answer.headers["retry-after"]) == ("urn:sendline:problem:busy", "5")
+    for sock in held:
+        sock.close()
+    poll(lambda: upload(shop, SALE, rows(1)).status_code == 200)
+
+
+def test_the_same_file_at_the_same_time_is_imported_once(shop, api, settings):
+    clients = [api.client("send", name="shop") for _ in range(3)]
+    with ThreadPoolExecutor() as threads:
+        answers = list(threads.map(lambda client: upload(client, SALE, rows(3000)), clients))
+    assert {each.status_code for each in answers} <= {200, 409}
+    assert upload(shop, SALE, rows(3000)).status_code == 200
+    with Producer(settings=settings) as producer:
+        numbers = [each.to for each in producer.campaign("sale").messages()]
+    assert numbers == [number(place) for place in range(3000)]
+
+
+def test_two_files_at_the_same_time_are_never_mixed(shop, api, settings):
+    files = [rows(2000), rows(2000, first=5000)]
+    clients = [api.client("send", name="shop") for _ in files]
+    with ThreadPoolExecutor() as threads:
+        answers = list(
+            threads.map(lambda each: upload(each[0], SALE, each[1]), zip(clients, files, strict=True))
+        )
+    assert sorted(each.status_code for each in answers) == [200, 409]
+    with Producer(settings=settings) as producer:
+        places = [int(each.to[-4:]) for each in producer.campaign("sale").messages()]
+    assert places in (list(range(2000)), list(range(5000, 7000)))
+
+
+def test_others_are_served_while_a_file_is_imported(shop, api, new):
+    slowest, done = 0.0, threading.Event()
+
+    def import_it():
+        assert upload(shop, SALE, rows(9999), timeout=60).status_code == 200
+        done.set()
+
+    thread = threading.Thread(target=import_it)
+    thread.start()
+    sender = api.client("send")
+    while not done.is_set():
+        answer = sender.post("/v1/messages", json=new)
+        assert answer.status_code == 202
+        slowest = max(slowest, answer.elapsed.total_seconds())
+    thread.join()
+    assert slowest < 1
+
+
+def test_the_end_of_the_server_ends_an_upload_that_is_under_way(redis_url, ledger, publish):
+    publish("main")
+    with served(Settings(redis_url=redis_url), ledger) as api:
+        shop = api.client("send", "read")
+        shop.put(SALE, json=SPEC)
+        sock = connected(api, shop)
+        sock.sendall(b"to,name\n")
+        shop.get(SALE)
+    with sock:
+        assert sock.recv(65536).startswith(b"HTTP/1.1 503")
+
+
+def test_the_end_of_the_server_ends_an_import_which_goes_on_with_the_next(settings, shop, api, poll):
+    content = "to,name\n" + "".join(f"+1311{5000000 + place},Ada\n" for place in range(40_000))
+    environment = {**os.environ, "SENDLINE_REDIS_URL": settings.redis_url.get_secret_value()}
+    run = [sys.executable, "-c", SCRIPT]
+    with subprocess.Popen(run, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        url = f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        with (
+            httpx.Client(base_url=url, headers=dict(shop.headers), trust_env=False, timeout=60) as other,
+            ThreadPoolExecutor() as threads,
+        ):
+            answer = threads.submit(upload, other, SALE, content)
+            poll(lambda: shop.get(SALE).json()["imported"]["rows"] > 0, timeout=20)
+            process.send_signal(signal.SIGTERM)
+            told = answer.result()
+        assert process.wait(20) == 0
+    assert (told.status_code, told.json()["type"]) == (503, "urn:sendline:problem:busy")
+    assert 0 < shop.get(SALE).json()["imported"]["rows"] < 40_000
+    short = upload(shop, SALE, rows(10))
+    assert (short.status_code, short.json()["field"]) == (409, "recipients")
+    assert upload(shop, SALE, content, timeout=60).json()["campaign"]["total"] == 40_000
+
+
+def test_without_the_ledger_an_upload_says_so_and_goes_on_afterwards(valkey, ledger, publish, poll):
+    publish("main")
+    with behind_a_proxy(valkey, ledger) as (api, proxy):
+        shop = api.client("send", "read")
+        shop.put(SALE, json=SPEC)
+        content = rows(9000)
+        with ThreadPoolExecutor() as threads:
+            answer = threads.submit(upload, shop, SALE, content)
+            poll(lambda: api.ledger.run(read_campaign("sale")).progress.imported.rows > 0)
+            proxy.refuse()
+            proxy.freeze()
+            told = answer.result()
+        assert (told.status_code, told.json()["type"]) == (503, "urn:sendline:problem:ledger-unavailable")
+        proxy.refuse(on=False)
+        proxy.cut()
+        again = poll(lambda: (a := upload(shop, SALE, content)).status_code == 200 and a)
+        assert again.json()["campaign"]["total"] == 9000
+
+
+def test_a_report_that_is_cut_off_is_not_taken_for_a_whole_one(valkey, ledger, publish):
+    publish("main")
+    with behind_a_proxy(valkey, ledger) as (api, proxy):
+        shop = api.client("send", "read")
+        shop.put(SALE, json=SPEC)
+        assert upload(shop, SALE, rows(9000)).status_code == 200
+        with shop.stream("GET", f"{SALE}/report") as answer:
+            pieces = answer.iter_bytes(100)
+            assert next(pieces).startswith(b"id,to,status")
+            proxy.refuse()
+            proxy.freeze()
+            with pytest.raises(httpx.RemoteProtocolError):
+                for _ in pieces:
+                    pass
+        assert shop.get(f"{SALE}/report").status_code == 503
+
+
+def test_no_number_of_a_file_reaches_the_log_or_a_temporary_file_that_stays(
+    shop, caplog, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with caplog.at_level("DEBUG"):
+        upload(shop, SALE, rows(20) + "12345678901234567,Bob\n")
+    assert "5550000" not in caplog.text
+    assert "1234567890" not in caplog.text
+    assert list(tmp_path.iterdir()) == []

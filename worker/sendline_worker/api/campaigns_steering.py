@@ -1,0 +1,154 @@
+"""What is done with a campaign: start, pause, resume, cancel, send once more to whom it failed."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Query
+
+from sendline.campaigns.conflict import CampaignConflict
+from sendline.contract.draft import MAX_CAMPAIGN
+from sendline.contract.errors import InvalidCampaign
+from sendline_worker.api.auth import Caller, Sending
+from sendline_worker.api.campaigns import Name, demand_sender, own_campaign, told_of
+from sendline_worker.api.campaigns_models import Campaign
+from sendline_worker.api.context import Context, Here
+from sendline_worker.api.documented import answers
+from sendline_worker.api.importing import Imports, Working
+from sendline_worker.api.listing import Instant
+from sendline_worker.api.problems import refuse
+from sendline_worker.api.rendering import json_response
+from sendline_worker.api.routing import router as make_router
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from starlette.responses import Response
+
+    from sendline.contract.campaign import Progress
+    from sendline.producer.campaign import AsyncCampaign
+
+router = make_router("campaigns")
+
+
+@router.post(
+    "/v1/campaigns/{name}/start",
+    summary="Start a campaign",
+    operation_id="startCampaign",
+    response_model=Campaign,
+    responses=answers(404, 409),
+)
+async def start(
+    name: Name,
+    caller: Sending,
+    here: Here,
+    *,
+    at: Annotated[
+        Instant | None, Query(description="When it shall start by itself: a time with its zone.")
+    ] = None,
+) -> Any:
+    """Let its messages go, now or at a given instant."""
+    return await _steered(here, caller, name, lambda campaign: campaign.start(at))
+
+
+@router.post(
+    "/v1/campaigns/{name}/pause",
+    summary="Pause a campaign",
+    operation_id="pauseCampaign",
+    response_model=Campaign,
+    responses=answers(404, 409),
+)
+async def pause(name: Name, caller: Sending, here: Here) -> Any:
+    """Let nothing more of it be sent until it is resumed; what is on the wire is settled."""
+    return await _steered(here, caller, name, lambda campaign: campaign.pause())
+
+
+@router.post(
+    "/v1/campaigns/{name}/resume",
+    summary="Resume a campaign",
+    operation_id="resumeCampaign",
+    response_model=Campaign,
+    responses=answers(404, 409),
+)
+async def resume(name: Name, caller: Sending, here: Here) -> Any:
+    """Let a paused campaign go on."""
+    return await _steered(here, caller, name, lambda campaign: campaign.resume())
+
+
+@router.post(
+    "/v1/campaigns/{name}/cancel",
+    summary="Cancel a campaign",
+    operation_id="cancelCampaign",
+    response_model=Campaign,
+    responses=answers(404, 409),
+)
+async def cancel(name: Name, caller: Sending, here: Here) -> Any:
+    """End it: what has not been sent is not sent any more."""
+    return await _steered(here, caller, name, lambda campaign: campaign.cancel())
+
+
+@router.post(
+    "/v1/campaigns/{name}/retry",
+    summary="Send once more to whom it failed",
+    operation_id="retryCampaign",
+    status_code=201,
+    response_model=Campaign,
+    responses=answers(403, 404, 409),
+)
+async def retry(
+    name: Name,
+    caller: Sending,
+    here: Here,
+    imports: Working,
+    *,
+    new_name: Annotated[
+        str | None,
+        Query(
+            pattern=rf"^[A-Za-z0-9][A-Za-z0-9_.-]{{0,{MAX_CAMPAIGN - 1}}}$",
+            description="What it is called. Left out: NAME.2, NAME.3, ...",
+            openapi_examples={"one": {"value": "black-friday-again"}},
+        ),
+    ] = None,
+) -> Any:
+    """Found a campaign for those of its messages that failed, were undelivered or expired; it is not started.
+
+    An import that was cut off goes on when this is asked again.
+    """
+    there = await own_campaign(here, caller, name)
+    demand_sender(caller, there.spec.sender)
+    made = await _refused_as_conflict(_round(here, imports, name, new_name))
+    return json_response(
+        told_of(await own_campaign(here, caller, made)), 201, {"location": f"/v1/campaigns/{made}"}
+    )
+
+
+async def _round(here: Context, imports: Imports, name: str, new_name: str | None) -> str:
+    async with imports.slot():
+        return await imports.run(
+            here.ending,
+            lambda producer, check: (
+                producer.campaign(name).retry_failed(new_name, on_progress=lambda _: check()).name
+            ),
+        )
+
+
+async def _refused_as_conflict(doing: "Coroutine[Any, Any, str]") -> str:
+    """Return what `doing` returns; that nothing failed, or was sent again already, is how things stand."""
+    try:
+        return await doing
+    except InvalidCampaign as error:
+        raise refuse("conflict", error.problem, error.field) from None
+
+
+async def _steered(
+    here: Context,
+    caller: Caller,
+    name: str,
+    steer: "Callable[[AsyncCampaign], Coroutine[Any, Any, Progress]]",
+) -> "Response":
+    there = await own_campaign(here, caller, name)
+    try:
+        now = await steer(await here.producer.campaign(name))
+    except CampaignConflict as error:
+        raise refuse("conflict", error.problem, error.field) from None
+    except InvalidCampaign as error:
+        raise refuse("invalid-request", error.problem, error.field) from None
+    return json_response({**now.to_dict(), "owner": there.owner})

@@ -1,0 +1,104 @@
+"""The faces of providers before the API: each in its provider's own shape, over the same accepting."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.responses import Response
+
+from sendline.contract.api_key import Scope
+from sendline.contract.errors import LedgerError, LedgerUnavailable, SendlineError
+from sendline_worker.api import rates
+from sendline_worker.api.auth import Caller, Requires
+from sendline_worker.api.bodies import demand_json, parse_json
+from sendline_worker.api.context import context_of
+from sendline_worker.api.owning import own_message
+from sendline_worker.api.problems import Problem, ProblemError, problem_of
+from sendline_worker.api.routing import SECURITY
+from sendline_worker.api.routing import router as make_router
+from sendline_worker.api.sending import send_one
+from sendline_worker.providers.drop_in import Refusal
+from sendline_worker.providers.registry import drop_in_faces
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from fastapi import APIRouter
+    from starlette.requests import Request
+
+    from sendline.contract.message import Message
+
+_SEND, _READ = Requires(Scope.SEND), Requires(Scope.READ)
+_OF_THE_MESSAGE: Final = 400
+"""Who calls a provider takes 403 for a word about its account, and 422 is none that providers document."""
+
+
+class Doorkeeper:
+    """The house as faces see it."""
+
+    async def send(self, request: "Request", fields_of: "Callable[[Any], Mapping[str, Any]]") -> "Message":
+        """Accept the message of a request; raises Refusal."""
+        here = context_of(request)
+        caller = await self._admitted(request, _SEND)
+        try:
+            demand_json(request.scope["headers"])
+            fields = fields_of(parse_json(await request.body()))
+            message, _ = await send_one(here, request.scope, caller, dict(fields))
+        except ProblemError as error:
+            raise _refusal(error.problem) from None
+        except SendlineError as error:
+            raise _refusal_of(error) from None
+        finally:
+            await rates.tell(here, request.scope)
+        return message
+
+    async def find(self, request: "Request", message_id: str) -> "Message":
+        """Return a message of who asks; raises Refusal."""
+        caller = await self._admitted(request, _READ)
+        try:
+            return await own_message(context_of(request), caller, message_id)
+        except ProblemError as error:
+            raise _refusal(error.problem) from None
+        except LedgerError as error:
+            raise _refusal(problem_of(error)) from None
+
+    async def _admitted(self, request: "Request", gate: Requires) -> Caller:
+        here = context_of(request)
+        try:
+            caller = await gate.admit(request.scope, here.keys)
+        except ProblemError as error:
+            raise _refusal(error.problem) from None
+        except LedgerError as error:
+            raise _refusal(problem_of(error)) from None
+        return caller
+
+
+def _refusal_of(error: SendlineError) -> Refusal:
+    """Return how a message is refused; where it may have been accepted, that is what the status says."""
+    if isinstance(error, LedgerUnavailable):
+        return Refusal(504, "it may have been accepted all the same")
+    return _refusal(problem_of(error))
+
+
+def _refusal(told: Problem) -> Refusal:
+    reason = told.detail if told.field is None else f"{told.field}: {told.detail}"
+    is_of_message = told.status == 422 or told.kind.slug == "sender-not-allowed"  # noqa: PLR2004
+    return Refusal(_OF_THE_MESSAGE if is_of_message else told.status, reason, told.headers)
+
+
+def drop_in_router() -> "APIRouter":
+    """Return the router of all faces."""
+    router = make_router("drop-in")
+    house = Doorkeeper()
+    for face in drop_in_faces():
+        for each in face(house):
+            router.add_api_route(
+                each.path,
+                each.handle,
+                methods=[each.method],
+                summary=each.summary,
+                description=f"{each.summary}, with an API key of Sendline's and in the provider's own shape.",
+                operation_id=each.operation_id,
+                response_class=Response,
+                responses=dict(each.responses),
+                openapi_extra={"security": SECURITY, **each.extra},
+            )
+    return router

@@ -1,0 +1,20 @@
+"""What our HTTP servers share: a port of their own or one clear line, bounds on clients, an orderly end."""
+
+from sendline_worker.serving.bounded import BoundedProtocol
+from sendline_worker.serving.lingering import linger
+from sendline_worker.serving.server import BACKLOG, Server, base_url, listening, running
+from sendline_worker.serving.whole import WholeProtocol, abort, whole_body, write_answer
+
+__all__ = [
+    "BACKLOG",
+    "BoundedProtocol",
+    "Server",
+    "WholeProtocol",
+    "abort",
+    "base_url",
+    "linger",
+    "listening",
+    "running",
+    "whole_body",
+    "write_answer",
+]
