@@ -21,12 +21,12 @@ from sendline.settings import Settings, bounds
 from sendline.settings.sources import read_environment
 from sendline_worker.accounts import load_accounts
 from sendline_worker.api.app import create_app as create_api
-from sendline_worker.api.server import STOP_SECONDS as API_STOP_SECONDS
 from sendline_worker.checks.server import check_redis
 from sendline_worker.cli import table
 from sendline_worker.cli.failures import MISTAKE
 from sendline_worker.ending import UNHEALTHY
-from sendline_worker.receiver.server import STOP_SECONDS, app_of
+from sendline_worker.receiver.server import app_of
+from sendline_worker.serving.production import STOP_SECONDS
 from sendline_worker.simulator.app import create_app
 from sendline_worker.simulator.options import SimulatorOptions
 from sendline_worker.stack import supervisor
@@ -185,7 +185,7 @@ def test_each_part_is_given_the_time_that_it_needs_to_end(compose):
     assert grace["worker"] > bounds.LONGEST_CALL + bounds.SETTLE_MARGIN
     assert grace["worker"] >= bounds.STOP_GRACE
     assert grace["receiver"] > STOP_SECONDS
-    assert grace["api"] > API_STOP_SECONDS
+    assert grace["api"] > STOP_SECONDS
 
 
 def test_health_checks_ask_what_exists(compose):
@@ -328,7 +328,11 @@ def test_what_is_copied_exists():
 def test_what_the_package_is_built_from_is_copied():
     wheel = project()["tool"]["hatch"]["build"]["targets"]["wheel"]
     needed = {"pyproject.toml", "constraints.txt", project()["project"]["readme"]}
-    needed |= {*project()["project"]["license-files"], *wheel["packages"], *wheel.get("force-include", {})}
+    needed |= {
+        *project()["project"]["license-files"],
+        *wheel["only-include"],
+        *wheel.get("force-include", {}),
+    }
     for path in needed:
         assert path.split("/")[0] in copied(), path
 

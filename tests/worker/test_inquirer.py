@@ -32,8 +32,8 @@ from sendline_worker.dispatch.settler import Settler
 from sendline_worker.dispatch.tasks import end
 from sendline_worker.dispatch.texts import Texts
 from sendline_worker.receiver import create_app
-from sendline_worker.receiver.server import configuration
-from sendline_worker.serving import Server, listening
+from sendline_worker.receiver.server import server_of
+from sendline_worker.serving import listening
 from sendline_worker.serving import running as serving
 from sendline_worker.simulator import SimulatorClient, SimulatorOptions, running
 from sendline_worker.tokens import CallbackUrls
@@ -227,7 +227,7 @@ def receiving(redis_url, accounts):
     with listening("127.0.0.1", 0) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         app = create_app(accounts, CallbackUrls(url, SIGNING), lambda: AsyncLedger(redis_url), Limits())
-        with serving(Server(configuration(app)), listener):
+        with serving(server_of(app), listener):
             yield url
 
 

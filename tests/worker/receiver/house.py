@@ -28,9 +28,9 @@ from sendline_worker.accounts import Account, directory_json, directory_of, load
 from sendline_worker.embedded import EmbeddedServer
 from sendline_worker.providers.base import Receipt, UnreadableReceipt
 from sendline_worker.receiver import create_app
-from sendline_worker.receiver.server import configuration
+from sendline_worker.receiver.server import server_of
 from sendline_worker.reports import Reading
-from sendline_worker.serving import Server, WholeProtocol, listening, running
+from sendline_worker.serving import WholeProtocol, listening, running
 from sendline_worker.tokens import CallbackUrls
 
 LIMITS = Limits()
@@ -230,9 +230,9 @@ def housed(
             reading=reading,
             demands=demands,
         )
-        config = configuration(app)
-        config.http = Protocol
-        with listening("127.0.0.1", 0) as listener, running(Server(config), listener) as url:
+        serving = server_of(app)
+        serving.config.http = Protocol
+        with listening("127.0.0.1", 0) as listener, running(serving, listener) as url:
             house = House(url, server, own, urls, app, settings)
             with contextlib.closing(house.client):
                 yield house

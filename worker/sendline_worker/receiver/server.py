@@ -1,9 +1,6 @@
 """The receiver as a server: uvicorn, loopback unless told otherwise, behind whatever ends TLS."""
 
-import gc
 from typing import TYPE_CHECKING, Final
-
-import uvicorn
 
 from sendline.contract.errors import ConfigurationError
 from sendline.contract.keywords import Keywords
@@ -14,7 +11,7 @@ from sendline_worker.accounts import load_accounts
 from sendline_worker.receiver.app import create_app
 from sendline_worker.receiver.authentication import authenticators_of
 from sendline_worker.reports import Reading
-from sendline_worker.serving import BACKLOG, Server, WholeProtocol, listening
+from sendline_worker.serving import Server, WholeProtocol, configuration, listening, run
 from sendline_worker.tokens import CallbackUrls
 
 if TYPE_CHECKING:
@@ -30,12 +27,6 @@ if TYPE_CHECKING:
 
 CONNECTIONS: Final = 1000
 """At the same time; what comes beyond is answered 503."""
-KEEP_ALIVE: Final = 75
-"""Seconds for which an idle connection is kept: longer than proxies keep theirs, so that they close first."""
-OBJECTS: Final = 10_000
-"""New ones, until garbage is looked for: requests leave none behind, and some hundred may wait at a time."""
-STOP_SECONDS: Final = 12
-"""How long requests that were begun may take to end: longer than a request may take."""
 
 
 def serve(
@@ -53,7 +44,7 @@ def serve(
     host = settings.receiver_host if host is None else host
     app = app_of(settings)
     with listening(host, settings.receiver_port if port is None else port) as listener:
-        return _serve(app, listener, on_ready)
+        return run(server_of(app, on_ready), listener)
 
 
 def serve_on(
@@ -61,14 +52,12 @@ def serve_on(
 ) -> int:
     """Do the same on a socket that listens already; close it at the end."""
     with listener:
-        return _serve(app_of(settings), listener, on_ready)
+        return run(server_of(app_of(settings), on_ready), listener)
 
 
-def _serve(app: "ASGIApp", listener: "socket.socket", on_ready: "Callable[[int], None]") -> int:
-    gc.freeze()  # what is there now stays: no collection need look at it again
-    gc.set_threshold(OBJECTS)
-    Server(configuration(app), on_ready).run(sockets=[listener])
-    return 0
+def server_of(app: "ASGIApp", on_ready: "Callable[[int], None]" = lambda _: None) -> Server:
+    """Return the server of `app`."""
+    return Server(configuration(app, WholeProtocol, connections=CONNECTIONS), on_ready)
 
 
 def app_of(settings: "Settings") -> "Receiver":
@@ -101,21 +90,3 @@ def _demands_of(account: "Account", settings: "Settings") -> "tuple[Authenticato
         )
     except ConfigurationError as error:
         raise ConfigurationError(f"accounts.{account.name}.{error}") from None
-
-
-def configuration(app: "ASGIApp") -> uvicorn.Config:
-    """Return how uvicorn shall serve `app`."""
-    return uvicorn.Config(
-        app,
-        http=WholeProtocol,
-        ws="none",
-        lifespan="on",
-        access_log=False,
-        log_config=None,
-        proxy_headers=False,
-        server_header=False,
-        limit_concurrency=CONNECTIONS,
-        backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE,
-        timeout_graceful_shutdown=STOP_SECONDS,
-    )

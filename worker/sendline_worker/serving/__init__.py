@@ -2,6 +2,7 @@
 
 from sendline_worker.serving.bounded import BoundedProtocol
 from sendline_worker.serving.lingering import linger
+from sendline_worker.serving.production import configuration, run
 from sendline_worker.serving.server import BACKLOG, Server, base_url, listening, running
 from sendline_worker.serving.whole import WholeProtocol, abort, whole_body, write_answer
 
@@ -12,8 +13,10 @@ __all__ = [
     "WholeProtocol",
     "abort",
     "base_url",
+    "configuration",
     "linger",
     "listening",
+    "run",
     "running",
     "whole_body",
     "write_answer",
