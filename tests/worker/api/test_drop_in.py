@@ -12,7 +12,7 @@ from sendline.contract.status import Status
 from sendline.ledger import verbs
 from sendline_worker.outcomes import Accepted, AccountStopped, NotAccepted, Refused, Throttled, Uncertain
 from sendline_worker.providers.base import Answer, Found, Inquiry, NotFound, Outbound
-from sendline_worker.providers.opentact import OpenTact
+from sendline_worker.providers.opentact.adapter import OpenTact
 from worker.api.test_serving import behind_a_proxy
 
 TO, SENDER, TEXT = "+13115552367", "+13115552368", "Hello, wörld & all!"

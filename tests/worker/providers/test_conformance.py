@@ -40,8 +40,8 @@ from sendline_worker.providers.base import (
     UnreadableReceipt,
 )
 from sendline_worker.providers.judgement import REASON_LENGTH
-from sendline_worker.providers.kore import KoreOptions
-from sendline_worker.providers.opentact import OpenTactOptions
+from sendline_worker.providers.kore.adapter import KoreOptions
+from sendline_worker.providers.opentact.adapter import OpenTactOptions
 from sendline_worker.providers.registry import ADAPTERS, adapter_class, simulated_faces
 
 SECRET = "sk-live-a-secret-of-at-least-32-bytes"

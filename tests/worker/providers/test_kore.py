@@ -9,7 +9,7 @@ from sendline.contract.codes import ErrorCode
 from sendline.contract.errors import ConfigurationError
 from sendline_worker.outcomes import Accepted, AccountStopped, Refused, Throttled, Uncertain
 from sendline_worker.providers.base import Answer, Hook, Outbound, UnreadableReceipt
-from sendline_worker.providers.kore import Kore
+from sendline_worker.providers.kore.adapter import Kore
 
 SECRET = "a-client-secret-that-is-long-enough-for-every-algorithm-there-is!"
 MINTING = {

@@ -11,7 +11,7 @@ from sendline.contract.errors import ConfigurationError
 from sendline.contract.status import Status
 from sendline_worker.outcomes import Accepted, Refused, Uncertain
 from sendline_worker.providers.base import Answer, Hook, Inbound, Outbound, Receipt, UnreadableReceipt
-from sendline_worker.providers.opentact import OpenTact
+from sendline_worker.providers.opentact.adapter import OpenTact
 
 KEY = "key-123"
 UUID = "90c2e069-44c1-4f1a-9619-540432378122"

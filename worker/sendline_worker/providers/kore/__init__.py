@@ -1,5 +1,1 @@
-"""Kore.ai: its adapter. What its pages say, and what they leave open, is in docs/providers.md."""
-
-from sendline_worker.providers.kore.adapter import Kore, KoreOptions
-
-__all__ = ["Kore", "KoreOptions"]
+"""Kore.ai: adapter and simulated face. What its pages say, and what they leave open: docs/providers.md."""

@@ -1,5 +1,1 @@
-"""OpenTact: its adapter. What its pages say, and what they leave open, is in docs/providers.md."""
-
-from sendline_worker.providers.opentact.adapter import OpenTact, OpenTactOptions
-
-__all__ = ["OpenTact", "OpenTactOptions"]
+"""OpenTact: adapter, simulated face, and face before Sendline. What its pages say: docs/providers.md."""
