@@ -13,7 +13,7 @@ from collections import Counter
 import pytest
 
 import spooling as program
-from sendline import Producer
+from sendline import Producer, UnknownMessage
 from sendline.settings import Settings
 from sendline.spool import SpoolDirectory
 from servers import ValkeyServer
@@ -109,6 +109,8 @@ def test_whatever_dies_each_message_is_in_the_ledger_once(tmp_path, seed):
         spool = SpoolDirectory(tmp_path / "spool", 1_000_000)
         settings = Settings(redis_url=server.url, spool_dir=spool.path)
         with Producer(settings=settings) as producer:
+            with pytest.raises(UnknownMessage):
+                producer.get("00000000-0000-7000-8000-000000000000")  # its first use: it looks what waits
             poll(spool.is_empty, 40)
             assert apps.apps.restore_spool() > 0
             producer.close()

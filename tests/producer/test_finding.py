@@ -162,6 +162,8 @@ def test_by_owner_comes_what_its_key_sent_and_its_campaigns(producer):
     [campaign] = producer.find(campaign="spring")
     assert found(producer, owner="shop") == [campaign.id, theirs]
     assert found(producer, owner="shop", campaign="autumn") == []
+    with pytest.raises(InvalidMessage, match="cursor"):  # as for one that nobody founded
+        producer.find_page(owner="shop", campaign="autumn", cursor="x")
     assert found(producer, owner="shop", campaign="winter") == []
     assert found(producer, owner="shop", to=NUMBERS[0]) == found(producer, owner="shop")
     assert [m.campaign for m in producer.find(owner="office")] == ["autumn"]

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import redis
 
 from ledger_world import SENDER, TO, WAKE, World, publish_accounts
 from sendline import (
@@ -28,6 +29,7 @@ from sendline import (
     UnknownMessage,
 )
 from sendline.ledger.connection import Ledger
+from sendline.producer import core
 from sendline.settings import Settings
 from servers import DURABLE, ValkeyServer, free_port
 
@@ -342,7 +344,9 @@ def refusal(face, error, **settings):
 
 def test_no_redis_is_one_clear_line(face, tmp_path):
     said = refusal(face, LedgerUnavailable, redis_url=f"unix://:{PASSWORD}@{tmp_path}/nobody")
-    assert said.endswith("can't be reached: is it running, and is redis_url right?")
+    assert said.endswith(
+        "can't be reached (No such file or directory): is it running, and is redis_url right?"
+    )
 
 
 def test_a_closed_port_is_one_clear_line(face):
@@ -365,6 +369,16 @@ def test_a_server_that_does_not_keep_what_it_accepts_is_refused_unless_that_is_w
         assert "appendfsync always" in said
         with face(settings=Settings(redis_url=server.url, durability="memory")) as producer:
             assert producer.send(**fields()).status is Status.CREATED
+
+
+def test_a_server_that_ceases_to_keep_what_it_accepts_is_refused_soon(face, monkeypatch):
+    monkeypatch.setattr(core, "DIRECTORY_AGE", 0.0)
+    with ValkeyServer(*DURABLE) as server, face(settings=Settings(redis_url=server.url)) as producer:
+        assert producer.send(**fields()).status is Status.CREATED
+        with redis.Redis.from_url(server.url) as raw:
+            raw.config_set("appendonly", "no")
+        with pytest.raises(LedgerRefused, match="appendonly no"):
+            producer.send(**fields())
 
 
 def test_a_replica_is_refused(face):

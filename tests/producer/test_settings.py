@@ -108,6 +108,21 @@ def test_the_example_of_the_design_loads_as_it_is_but_for_its_keys():
     assert [(route.to, route.accounts) for route in settings.routes] == [("+1", ("main",))]
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        "",
+        "db=3",
+        "ssl_cert_reqs=CERT_NONE&ssl_check_hostname=False&ssl_min_version=772",
+        "ssl_ca_certs=/a&ssl_ca_path=/b&ssl_ca_data=c&ssl_certfile=d&ssl_keyfile=e&ssl_password=f&ssl_ciphers=g",
+        "max_connections=5&client_name=shop&socket_timeout=1",
+    ],
+)
+def test_options_of_a_redis_url_that_are_known_or_other_clients_are_taken(options):
+    url = f"rediss://[::1]:6380/0?{options}"
+    assert Settings(redis_url=url).redis_url.get_secret_value() == url
+
+
 def test_the_examples_keys_are_refused_with_the_way_to_make_one():
     said = in_file(EXAMPLE)
     assert said.startswith("secret_key[0]: has 3 characters; use a random one of at least 16")
@@ -270,6 +285,15 @@ BAD = [
     ("redis_url = 'redis://h:99999'", "redis_url: not a URL of a Redis"),
     ("redis_url = 'redis://[::1'", "redis_url: not a URL of a Redis"),
     ("redis_url = 'unix://relative'", "redis_url: not a URL of a Redis"),
+    ("redis_url = 'redis://redis..svc'", "redis_url: not a URL of a Redis"),
+    (f"redis_url = 'redis://{'a' * 64}.svc'", "redis_url: not a URL of a Redis"),
+    ("redis_url = 'redis://h?db=abc'", "redis_url: its option db must be the number of a database"),
+    ("redis_url = 'redis://h?db='", "redis_url: its option db must be the number of a database"),
+    ("redis_url = 'rediss://h?ssl_ca_cert=x'", "redis_url: its option ssl_ca_cert is none that"),
+    ("redis_url = 'rediss://h?ssl_validate_ocsp=1'", "redis_url: its option ssl_validate_ocsp is none"),
+    ("redis_url = 'rediss://h?ssl_cert_reqs=bogus'", "redis_url: its option ssl_cert_reqs must be one of"),
+    ("redis_url = 'rediss://h?ssl_min_version=TLSv1_2'", "redis_url: its option ssl_min_version must be 771"),
+    ("redis_url = 'rediss://h?ssl_check_hostname=nope'", "redis_url: its option ssl_check_hostname must be"),
     ("redis_url = 5", "redis_url: must be a valid string"),
     ("public_url = 'http://sms.example.com'", "public_url: must be https://"),
     ("public_url = 'https://u:p@example.com'", "public_url: must be https://"),

@@ -10,6 +10,11 @@ def new_id() -> bytes:
     return uuid7().bytes
 
 
+def time_of(raw: bytes) -> int:
+    """Return when the id of these 16 bytes was made: milliseconds since the epoch."""
+    return int.from_bytes(raw[:6], "big")
+
+
 def to_text(raw: bytes) -> str:
     """Return the usual 36-character form of the 16 bytes `raw`."""
     digits = raw.hex()

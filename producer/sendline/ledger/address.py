@@ -71,11 +71,10 @@ def _context(options: Mapping[str, str]) -> "ssl.SSLContext":
     }
     context = ssl.create_default_context(**asked)
     demands = options.get("ssl_cert_reqs", "required").lower().removeprefix("cert_")
+    if demands == "none" or options.get("ssl_check_hostname", "").lower() in _NO:
+        context.check_hostname = False
     if demands in {"none", "optional"}:
-        context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE if demands == "none" else ssl.CERT_OPTIONAL
-    if options.get("ssl_check_hostname", "").lower() in _NO:
-        context.check_hostname = False
     if "ssl_min_version" in options:
         context.minimum_version = ssl.TLSVersion(int(options["ssl_min_version"]))
     if "ssl_ciphers" in options:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from sendline.ledger.link import left, new_socket
@@ -18,14 +19,14 @@ if TYPE_CHECKING:
 class AsyncLink:
     """A connection that one task uses at a time. Whoever gets an error from it, or is canceled, closes it.
 
-    It has a socket and no transport: nothing of it stays in a loop that ends, and it can be closed anywhere.
+    It has a socket, no transport and no loop: nothing of it stays in a loop that ends, nor keeps one from
+    ending, and it can be closed anywhere.
     """
 
-    __slots__ = ("_loop", "_replies", "_socket", "_tls")
+    __slots__ = ("_replies", "_socket", "_tls")
 
     def __init__(self, made: socket.socket) -> None:
         """Take over a connected socket; begin() comes next."""
-        self._loop = asyncio.get_running_loop()
         self._replies = Replies()
         self._socket = made
         self._tls: _Tls | None = None
@@ -45,7 +46,7 @@ class AsyncLink:
         """Return the reply to a packed command; an ErrorReply where it is one. Raises OSError, Garbled."""
         if self._tls is not None:
             return await self._ask_secretly(self._tls, command)
-        loop, connection, take = self._loop, self._socket, self._replies.take
+        loop, connection, take = asyncio.get_running_loop(), self._socket, self._replies.take
         try:  # noqa: SIM105 - suppress() costs time at each call
             await loop.sock_sendall(connection, command)
         except BrokenPipeError:
@@ -79,9 +80,10 @@ class AsyncLink:
 
     async def _exchange(self, tls: "_Tls") -> None:
         """Send what is to be sent, and read more."""
+        loop = asyncio.get_running_loop()
         if data := tls.outgoing():
-            await self._loop.sock_sendall(self._socket, data)
-        tls.incoming(await self._loop.sock_recv(self._socket, CHUNK))
+            await loop.sock_sendall(self._socket, data)
+        tls.incoming(await loop.sock_recv(self._socket, CHUNK))
 
 
 class LoopLinks:
@@ -107,8 +109,18 @@ class LoopLinks:
     def close(self) -> None:
         """Close every connection; one that is in use, once its call has ended."""
         unused, self.idle = self.idle, []
-        for link in list(self.links) if self.is_over() else unused:
-            self.drop(link)
+        with suppress(IndexError):
+            while True:
+                self.drop(unused.pop())
+        if self.is_over():
+            for link in tuple(self.links):
+                self.drop(link)
+
+    def drop_idle(self) -> None:
+        """Close the connections that nobody uses: what ails one ails the others."""
+        with suppress(IndexError):
+            while True:
+                self.drop(self.idle.pop())
 
 
 class _Tls:

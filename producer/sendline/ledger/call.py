@@ -31,13 +31,13 @@ class Call(Generic[T]):
         `seen` is what the caller has seen of the ledger (see lineage.py).
         """
         if isinstance(self.target, Script):
-            return ("EVALSHA", self.target.sha, 0, *self.arguments, seen)
+            return ("EVALSHA", self.target.sha, b"0", *self.arguments, seen)
         return (self.target, *self.arguments)
 
     def command_with_source(self, seen: bytes) -> tuple[Argument, ...]:
         """Return the same with the script's source, for a server that does not know it yet."""
         if isinstance(self.target, Script):
-            return ("EVAL", self.target.source, 0, *self.arguments, seen)
+            return ("EVAL", self.target.source, b"0", *self.arguments, seen)
         return self.command(seen)
 
     def answer(self, reply: Any, lineage: "Lineage") -> T:

@@ -2,20 +2,20 @@
 
 import asyncio
 import os
+import threading
 import time
 import weakref
 from contextlib import suppress
-from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sendline.ledger import resolving
 from sendline.ledger.address import Address
 from sendline.ledger.async_link import AsyncLink, LoopLinks
 from sendline.ledger.faults import explain
 from sendline.ledger.lineage import Lineage
 from sendline.ledger.link import Link, left
-from sendline.ledger.replies import ErrorReply, Garbled, accepted, packed
+from sendline.ledger.replies import ErrorReply, Garbled, accepted, has_moved, packed
+from sendline.ledger.turns import NoTurn, Turns
 
 if TYPE_CHECKING:
     from sendline.ledger.call import Call
@@ -41,7 +41,7 @@ class Ledger:
         self._address = Address.parse(url)
         self._most = max_connections
         self._lineage = Lineage()
-        self._links: set[Link] = set()
+        self._links: weakref.WeakSet[Link] = weakref.WeakSet()
         self._idle: list[Link] = []
         self._begin()
         _ledgers.add(self)
@@ -52,13 +52,19 @@ class Ledger:
 
         Raises LedgerUnavailable or LedgerRefused.
         """
+        if self._pid != os.getpid():
+            self.forget()
         until = monotonic() + self.timeout if until is None else until
+        turns = self._turns
         try:
-            self._take_turn(until)
+            turn = turns.take(until)
             try:
                 reply = self._send(call, until)
+            except TimeoutError:
+                self._drop_idle()
+                raise
             finally:
-                self._turns.put(None)
+                turns.give_back(turn)
         except _FAULTS as error:
             raise explain(error, self.url) from error
         return call.answer(reply, self._lineage)
@@ -66,25 +72,21 @@ class Ledger:
     def close(self) -> None:
         """Close every connection; one that is in use, once its call has ended."""
         unused, self._idle = self._idle, []
-        for link in unused:
-            self._drop(link)
+        with suppress(IndexError):
+            while True:
+                self._drop(unused.pop())
 
     def forget(self) -> None:
-        """Leave the connections to the parent: this process is the child of a fork."""
-        _close_all(self._links)
-        self._begin()
+        """Leave the connections to the parent, where this process is the child of a fork."""
+        with _forgetting:
+            if self._pid != os.getpid():
+                _close_all(self._links)
+                self._begin()
 
     def _begin(self) -> None:
-        self._turns: SimpleQueue[None] = SimpleQueue()  # a Semaphore takes ten times as long
-        for _ in range(self._most):
-            self._turns.put(None)
+        self._turns = Turns(self._most)
         self._idle = []
-
-    def _take_turn(self, until: float) -> None:
-        try:
-            self._turns.get(timeout=left(until))
-        except Empty:
-            raise TimeoutError from None
+        self._pid = os.getpid()  # not every fork is told to Python: uWSGI's are not
 
     def _send(self, call: "Call[T]", until: float) -> Any:
         seen = self._lineage.packed
@@ -94,18 +96,21 @@ class Ledger:
         return accepted(reply)
 
     def _ask(self, command: bytes, until: float) -> Any:
+        link: Link | None
         try:
             link = self._idle.pop()
         except IndexError:
             link = None
         try:
-            return self._through(link or self._open(until), command, until)
+            reply = self._through(link or self._open(until), command, until)
+            if link is None or not has_moved(reply):
+                return reply
         except OSError:
             if monotonic() >= until:
                 raise
-        if link is None:
-            time.sleep(min(BACKOFF, left(until)))
-        self.close()  # what cut one connection has cut the others
+            if link is None:
+                time.sleep(min(BACKOFF, left(until)))
+        self._drop_idle()
         return self._through(self._open(until), command, until)
 
     def _open(self, until: float) -> Link:
@@ -120,20 +125,29 @@ class Ledger:
         except BaseException:
             self._drop(link)
             raise
-        if idle is self._idle:
-            idle.append(link)
-        else:  # closed meanwhile
-            self._drop(link)
+        idle.append(link)
+        if idle is not self._idle:  # closed meanwhile
+            with suppress(ValueError):
+                idle.remove(link)
+                self._drop(link)
         return reply
+
+    def _drop_idle(self) -> None:
+        """Close the connections that nobody uses: what ails one ails the others."""
+        with suppress(IndexError):
+            while True:
+                self._drop(self._idle.pop())
 
     def _drop(self, link: Link) -> None:
         self._links.discard(link)
         link.close()
 
 
-def _close_all(links: "set[Link] | set[AsyncLink]") -> None:
-    while links:
-        links.pop().close()
+def _close_all(links: "weakref.WeakSet[Link] | set[AsyncLink]") -> None:
+    every: tuple[Link | AsyncLink, ...] = tuple(links)
+    for link in every:
+        link.close()
+    links.clear()
 
 
 class AsyncLedger:
@@ -147,6 +161,7 @@ class AsyncLedger:
         self._most = max_connections
         self._lineage = Lineage()
         self._heres: list[LoopLinks] = []
+        self._pid = os.getpid()
         _ledgers.add(self)
         weakref.finalize(self, _forget_all, self._heres)
 
@@ -155,11 +170,19 @@ class AsyncLedger:
 
         Raises LedgerUnavailable or LedgerRefused.
         """
+        if self._pid != os.getpid():
+            self.forget()
         until = monotonic() + self.timeout if until is None else until
         here = self._here()
+        is_crowded, has_turn = here.free.locked(), False
         try:
             async with asyncio.timeout(left(until)), here.free:
+                has_turn = True
                 reply = await self._send(here, call, until)
+        except TimeoutError as error:
+            if has_turn:
+                here.drop_idle()
+            raise explain(NoTurn(self._most) if is_crowded and not has_turn else error, self.url) from error
         except _FAULTS as error:
             raise explain(error, self.url) from error
         return call.answer(reply, self._lineage)
@@ -170,8 +193,11 @@ class AsyncLedger:
             here.close()
 
     def forget(self) -> None:
-        """Leave the connections to the parent: this process is the child of a fork."""
-        _forget_all(self._heres)
+        """Leave the connections to the parent, where this process is the child of a fork."""
+        with _forgetting:
+            if self._pid != os.getpid():
+                _forget_all(self._heres)
+                self._pid = os.getpid()
 
     def _here(self) -> LoopLinks:
         loop = asyncio.get_running_loop()
@@ -196,15 +222,21 @@ class AsyncLedger:
         return accepted(reply)
 
     async def _ask(self, here: LoopLinks, command: bytes, until: float) -> Any:
-        link = here.idle.pop() if here.idle else None
+        link: AsyncLink | None
         try:
-            return await self._through(here, link or await self._open(here, until), command)
+            link = here.idle.pop()
+        except IndexError:
+            link = None
+        try:
+            reply = await self._through(here, link or await self._open(here, until), command)
+            if link is None or not has_moved(reply):
+                return reply
         except OSError:
             if monotonic() >= until:
                 raise
-        if link is None:
-            await asyncio.sleep(BACKOFF)
-        here.close()  # what cut one connection has cut the others
+            if link is None:
+                await asyncio.sleep(BACKOFF)
+        here.drop_idle()
         return await self._through(here, await self._open(here, until), command)
 
     async def _open(self, here: LoopLinks, until: float) -> AsyncLink:
@@ -219,10 +251,11 @@ class AsyncLedger:
         except BaseException:
             here.drop(link)
             raise
-        if idle is here.idle:
-            idle.append(link)
-        else:  # closed meanwhile
-            here.drop(link)
+        idle.append(link)
+        if idle is not here.idle:  # closed meanwhile, perhaps by another thread
+            with suppress(ValueError):
+                idle.remove(link)
+                here.drop(link)
         return reply
 
 
@@ -231,11 +264,13 @@ def _forget_all(heres: list[LoopLinks]) -> None:
         _close_all(heres.pop().links)
 
 
+_forgetting = threading.Lock()
 _ledgers: "weakref.WeakSet[Ledger | AsyncLedger]" = weakref.WeakSet()
 
 
 def _in_the_child() -> None:
-    resolving.forget()
+    global _forgetting  # noqa: PLW0603 - another thread of the parent may have held it
+    _forgetting = threading.Lock()
     for ledger in list(_ledgers):
         ledger.forget()
 

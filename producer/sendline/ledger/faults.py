@@ -4,6 +4,11 @@ from urllib.parse import unquote, urlsplit
 
 from sendline.contract.errors import LedgerError, LedgerRefused, LedgerUnavailable
 from sendline.ledger.replies import ErrorReply, Garbled
+from sendline.ledger.turns import NoTurn
+
+
+class AllInUse(LedgerUnavailable):
+    """Every connection of this process was in use for the whole time: that says nothing of the server."""
 
 
 def place(url: str) -> str:
@@ -11,7 +16,8 @@ def place(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme == "unix":
         return unquote(parts.path)
-    return f"{parts.hostname}:{parts.port or 6379}"
+    host = parts.hostname or "localhost"
+    return f"[{host}]:{parts.port or 6379}" if ":" in host else f"{host}:{parts.port or 6379}"
 
 
 def explain(error: Exception, url: str) -> LedgerError:
@@ -19,13 +25,17 @@ def explain(error: Exception, url: str) -> LedgerError:
     where = f"Redis at {place(url)}"
     if isinstance(error, ErrorReply):
         return _answered(str(error).removeprefix("ERR "), where)
+    if isinstance(error, NoTurn):
+        return AllInUse(f"{where} was not asked: all {error.most} connections of this process were in use")
     if isinstance(error, TimeoutError):
         return LedgerUnavailable(f"{where} did not answer in time (redis_timeout)")
     if isinstance(error, Garbled):
         return LedgerUnavailable(f"{where} does not answer as a Redis does: is redis_url right?")
     if "certificate verify failed" in str(error).lower():
         return LedgerUnavailable(f"{where} has a certificate that does not verify; see ssl_ca_certs")
-    return LedgerUnavailable(f"{where} can't be reached: is it running, and is redis_url right?")
+    why = error.strerror if isinstance(error, OSError) and not isinstance(error, ConnectionError) else None
+    why = f" ({why})" if why else ""
+    return LedgerUnavailable(f"{where} can't be reached{why}: is it running, and is redis_url right?")
 
 
 def _answered(text: str, where: str) -> LedgerError:

@@ -29,7 +29,7 @@ def left(until: float) -> float:
 class Link:
     """A connection that one thread uses at a time. Whoever gets an error from it closes it."""
 
-    __slots__ = ("_replies", "_socket")
+    __slots__ = ("__weakref__", "_replies", "_socket")
 
     def __init__(self, address: "Address", until: float) -> None:
         """Connect and greet. Raises OSError, Garbled, ErrorReply."""

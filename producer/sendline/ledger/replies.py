@@ -17,10 +17,14 @@ CHUNK: Final = 65_536
 """Bytes that one read takes, at most."""
 NOTHING: Final = object()
 """There is no whole reply yet."""
+_MOVED: Final = ("READONLY", "MASTERDOWN", "UNBLOCKED")
 
 
 class ErrorReply(Exception):
-    """The server answered with an error."""
+    """The server answered with an error. The arguments that it may quote are left out: they may be secret."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text.partition(", with args")[0])
 
 
 class Cut(ConnectionError):
@@ -35,9 +39,18 @@ class Garbled(Exception):
 
 
 def packed(command: "Sequence[Argument]") -> bytes:
-    """Return `command` as it goes over the wire."""
-    made: bytes = hiredis.pack_command(tuple(command))  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    """Return `command` as it goes over the wire.
+
+    hiredis gets no numbers: it has Python write them, and crashes where a signal's handler raises meanwhile.
+    """
+    words = [each if isinstance(each, (bytes, str)) else str(each) for each in command]
+    made: bytes = hiredis.pack_command(tuple(words))  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     return made
+
+
+def has_moved(reply: Any) -> bool:
+    """Return whether the server is no primary any longer; a new connection may lead to the one that is."""
+    return isinstance(reply, ErrorReply) and str(reply).startswith(_MOVED)
 
 
 def accepted(reply: Any) -> Any:

@@ -1,7 +1,9 @@
 """Names of hosts looked up within a bound, though the system's resolver knows none."""
 
 import asyncio
+import errno
 import ipaddress
+import os
 import socket
 import threading
 from collections.abc import Sequence
@@ -11,7 +13,8 @@ from typing import Final
 Resolved = Sequence[tuple[int, int, int, str, tuple[object, ...]]]
 """What getaddrinfo() returns."""
 
-_under_way: Final[dict[tuple[str, int], "Future[Resolved]"]] = {}
+_under_way: Final[dict[tuple[int, str, int], "Future[Resolved]"]] = {}
+"""By process, host and port: after a fork the threads of the parent are not there."""
 
 
 def resolve(host: str, port: int, seconds: float) -> Resolved:
@@ -28,11 +31,6 @@ async def resolve_async(host: str, port: int) -> Resolved:
     return await asyncio.shield(asyncio.wrap_future(_begun(host, port)))
 
 
-def forget() -> None:
-    """Forget what is under way: after a fork its threads are not there."""
-    _under_way.clear()
-
-
 def _is_literal(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
@@ -43,23 +41,33 @@ def _is_literal(host: str) -> bool:
 
 def _begun(host: str, port: int) -> "Future[Resolved]":
     """Return the look-up of this name; all who ask while one hangs wait for the same one."""
+    asked = (os.getpid(), host, port)
     made: Future[Resolved] = Future()
-    found = _under_way.setdefault((host, port), made)
+    found = _under_way.setdefault(asked, made)
     if found is made:
-        threading.Thread(target=_run, args=(host, port, made), name="sendline-dns", daemon=True).start()
+        thread = threading.Thread(target=_run, args=(asked, made), name="sendline-dns", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            _under_way.pop(asked, None)
+            made.set_exception(OSError(errno.EAGAIN, "no thread can be started to look up its name"))
     return found
 
 
-def _run(host: str, port: int, future: "Future[Resolved]") -> None:
+def _run(asked: tuple[int, str, int], future: "Future[Resolved]") -> None:
+    _, host, port = asked
     try:
         addresses = _look_up(host, port)
     except Exception as error:  # noqa: BLE001 - whatever it is, those who wait are told
-        _under_way.pop((host, port), None)
+        _under_way.pop(asked, None)
         future.set_exception(error)
     else:
-        _under_way.pop((host, port), None)
+        _under_way.pop(asked, None)
         future.set_result(addresses)
 
 
 def _look_up(host: str, port: int) -> Resolved:
-    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:
+        raise OSError(errno.EINVAL, "not the name of a host") from None

@@ -10,7 +10,6 @@ from sendline.contract.accounts import RouteRule
 from sendline.contract.draft import Draft, Rules, draft
 from sendline.contract.erased import Erased
 from sendline.contract.errors import (
-    IdempotencyConflict,
     InvalidMessage,
     LedgerError,
     LedgerRefused,
@@ -21,12 +20,12 @@ from sendline.contract.errors import (
     UnknownMessage,
 )
 from sendline.contract.inbound import InboundMessage
-from sendline.contract.message import Event, Message, TimelineEntry, instant
+from sendline.contract.message import Event, Message
 from sendline.contract.page import Filters, Page
-from sendline.contract.status import Status
 from sendline.ledger import durability, verbs
 from sendline.ledger.directory import Directory
 from sendline.ledger.limits import Limits
+from sendline.producer.answers import accepted_as, answer
 from sendline.producer.erasing import erase
 from sendline.producer.finding import find_page, search_for
 from sendline.producer.following import EVENTS, INBOUND, Following, Patience
@@ -118,7 +117,7 @@ class Core:
         accepted once.
         """
         verdicts: list[verbs.Acceptance] = yield verbs.accept(self._limits, drafts)
-        return list(map(_answer, drafts, verdicts))
+        return list(map(answer, drafts, verdicts))
 
     def get(self, message_id: str) -> Plan[Message]:
         """Read one message."""
@@ -130,7 +129,7 @@ class Core:
             if kept is None:
                 raise
             found = None
-        return found or (_accepted(kept.draft, kept.at_ms) if kept else _found(message_id, None))
+        return found or (accepted_as(kept.draft, kept.at_ms) if kept else _found(message_id, None))
 
     def wait(self, message_id: str, timeout: float) -> Plan[Message]:
         """Read one message until it is final."""
@@ -208,13 +207,13 @@ class Core:
         return Patience(self._clock, timeout, self._settings.redis_timeout)
 
     def refresh(self) -> Plan[None]:
-        """Read the accounts and routes where they are older than DIRECTORY_AGE; at first, demand durability.
+        """Demand durability, and read the accounts and routes, where both are older than DIRECTORY_AGE.
 
         Raises LedgerError.
         """
-        if self._read_at is None and self._settings.durability != "memory":
-            yield from _demand_durability()
-        if self._read_at is None or self._clock() - self._read_at > DIRECTORY_AGE:
+        if self._is_stale():
+            if self._settings.durability != "memory":
+                yield from _demand_durability()
             published: Directory = yield verbs.directory()
             if not published.accounts and self._stand_in is not None:
                 published = self._stand_in()
@@ -223,16 +222,28 @@ class Core:
 
     def _prepare(self) -> Plan[LedgerUnavailable | None]:
         """Refresh. With a spool an outage is returned: messages are checked by the rules that are known."""
-        if self._spool is None or self._spool.away is None:
-            try:
-                yield from self.refresh()
-            except LedgerUnavailable as error:
-                if self._spool is None:
-                    raise
-                if self._read_at is None and self._stand_in is not None:
-                    self._rules = rules_of(self._settings, self._stand_in())
-                return self._spool.note_away(error)
-        return self._spool.away if self._spool else None
+        if self._spool is None:
+            yield from self.refresh()
+            return None
+        if not self._is_stale():
+            return None
+        away = self._spool.ask()
+        if away is not None:
+            return away
+        try:
+            yield from self.refresh()
+        except LedgerUnavailable as error:
+            if self._read_at is None and self._stand_in is not None:
+                self._rules = rules_of(self._settings, self._stand_in())
+            return self._spool.note_away(error)
+        except LedgerError:
+            self._spool.note_answer()
+            raise
+        self._spool.note_answer()
+        return None
+
+    def _is_stale(self) -> bool:
+        return self._read_at is None or self._clock() - self._read_at > DIRECTORY_AGE
 
     def _accept_or_keep(
         self, drafts: Sequence[Draft], away: LedgerUnavailable | None
@@ -242,7 +253,7 @@ class Core:
             return (yield from self.accept(drafts))
         answers = yield from self._spool.take(drafts, self.accept, away)
         return [
-            each if isinstance(each, (Message, SendlineError)) else _accepted(each.draft, each.at_ms)
+            each if isinstance(each, (Message, SendlineError)) else accepted_as(each.draft, each.at_ms)
             for each in answers
         ]
 
@@ -281,45 +292,6 @@ def _demand_durability() -> Plan[None]:
     except LedgerRefused as error:
         raise durability.unproven(error) from error
     durability.demand(found)
-
-
-def _answer(checked: Draft, verdict: verbs.Acceptance) -> Message | SendlineError:
-    if isinstance(verdict, verbs.New):
-        return _accepted(checked, verdict.at)
-    if isinstance(verdict, verbs.Suppressed):
-        return verdict.message
-    first = ids.to_text(verdict.message_id)
-    if isinstance(verdict, verbs.Conflict):
-        return IdempotencyConflict(first)
-    return verdict.message or UnknownMessage(first)
-
-
-def _accepted(checked: Draft, at: int) -> Message:
-    """Return the message as it stands right after the ledger accepted it at `at` (ms)."""
-    created = instant(at)
-    return Message(
-        id=ids.to_text(checked.id),
-        status=Status.CREATED,
-        to=checked.to,
-        sender=checked.sender,
-        lane=checked.lane,
-        account=checked.account,
-        route=checked.route,
-        created_at=created,
-        expires_at=instant(max(checked.not_before_ms, at) + checked.valid_for_ms),
-        due_at=instant(checked.not_before_ms) if checked.not_before_ms > at else None,
-        attempts=0,
-        segments=checked.segments,
-        provider_id=None,
-        error=None,
-        text=checked.text,
-        on_uncertain=checked.on_uncertain,
-        cancel_requested=False,
-        callback_url=checked.callback_url,
-        metadata=dict(checked.metadata),
-        timeline=(TimelineEntry(created, Status.CREATED),),
-        campaign=checked.campaign,
-    )
 
 
 def _id_bytes(text: str) -> bytes:

@@ -94,6 +94,7 @@ def find_page(limits: Limits, search: Search, limit: int, cursor: str | None) ->
         raise InvalidMessage("limit", f"must be a whole number from 1 to {LIMIT_MOST}")
     way = yield from _way(search)
     if way is None:
+        read_cursor("book", cursor)  # as if there were no such campaign
         return Page((), None)
     trail = trail_of(limits, search, way, read_cursor(way, cursor))
     match = Match(search)

@@ -19,10 +19,12 @@ def open_settings(redis_url: str | None, settings: "Settings | None") -> Opened:
 
     The settings are imported here, when the first producer is made, to keep `import sendline` quick.
     """
-    from sendline.settings import Settings, ledger_url  # noqa: PLC0415
+    from sendline.settings import Settings, check_redis_url, ledger_url  # noqa: PLC0415
 
     if settings is None:
         settings = Settings.load(**({} if redis_url is None else {"redis_url": redis_url}))
+    elif redis_url:
+        check_redis_url(redis_url)
     return Opened(settings, redis_url or ledger_url(settings))
 
 

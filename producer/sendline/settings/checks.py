@@ -10,13 +10,14 @@ import json
 import re
 import shlex
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from phonenumbers import SUPPORTED_REGIONS
 from pydantic import SecretStr
 
 from sendline.contract.numbers import parse_sender
+from sendline.settings import redis_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -94,8 +95,10 @@ def redis_url(secret: SecretStr) -> SecretStr:
     else:
         good = url.scheme in {"redis", "rediss"} and bool(url.hostname)
         good = good and re.fullmatch(r"/?|/[0-9]{1,4}", url.path) is not None
+        good = good and _can_be_looked_up(unquote(url.hostname or ""))
     if not good or url.fragment:
         raise ValueError(_REDIS_URL)
+    redis_options.check(url.query)
     return secret
 
 
@@ -275,6 +278,14 @@ def _split(text: str, problem: str) -> SplitResult:
     if re.search(r"[\s\x00-\x1f]", text):
         raise ValueError(problem)
     return url
+
+
+def _can_be_looked_up(host: str) -> bool:
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _is_loopback(host: str) -> bool:

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote, urlsplit
 
+from pydantic import SecretStr
+
 from sendline.contract.errors import ConfigurationError
+from sendline.settings import checks
 
 if TYPE_CHECKING:
     from sendline.settings.model import Settings
@@ -93,6 +96,14 @@ def running_server(settings: "Settings") -> str | None:
         except (OSError, ValueError):
             return None
     return record.url
+
+
+def check_redis_url(url: str) -> None:
+    """Check a URL that takes the place of the setting. Raises ConfigurationError."""
+    try:
+        checks.redis_url(SecretStr(url))
+    except ValueError as error:
+        raise ConfigurationError(f"redis_url: {error}") from None
 
 
 def ledger_url(settings: "Settings") -> str:

@@ -4,11 +4,12 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from sendline.contract import ids
 from sendline.ledger import durability, verbs
 from sendline.ledger.limits import Limits
+from sendline.producer.core import BATCH
 from sendline.spool.entry import PAST, Damaged, Entry, Newer
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from sendline.spool.directory import SpoolDirectory
 
 log = logging.getLogger("sendline.spool")
-
-BATCH: Final = 256
-"""Messages of one call to the ledger."""
 
 
 @dataclass(slots=True)

@@ -63,7 +63,7 @@ class SpoolDirectory:
                 answers.append(full or self._keep(entry))
             except (OSError, IdempotencyConflict) as error:
                 answers.append(error)
-                full = error if isinstance(error, NoRoom) else None
+                full = error if isinstance(error, NoRoom) else None  # else the next one may go in
         try:
             files.sync(self.path)
         except OSError as error:
@@ -100,12 +100,19 @@ class SpoolDirectory:
             return self.read(message_id)
         return None
 
-    def with_key(self, key: str) -> Entry | None:
-        """Return the message that waits and has this idempotency key; None where there is none."""
+    def has_key(self, key: str) -> bool:
+        """Return whether a message with this idempotency key may wait: quickly, without opening a file."""
         name = f"{self.path}/{digest(key).hex()}.key"
         try:
             os.stat(name)  # noqa: PTH116 - asked at every send() with a key, where nearly always nothing waits
-            entry = files.read(Path(name))
+        except OSError:
+            return False
+        return True
+
+    def with_key(self, key: str) -> Entry | None:
+        """Return the message that waits and has this idempotency key; None where there is none."""
+        try:
+            entry = files.read(self._key_name(key))
         except (OSError, ValueError):
             return None
         return entry if entry and self.holds(entry.draft.id) else None
@@ -149,11 +156,15 @@ class SpoolDirectory:
             os.utime(self._lock, (now, now))
 
     def reached_at(self) -> float:
-        """Return when the ledger has last taken something: seconds since the epoch; 0 where it never has."""
+        """Return when the ledger has last taken something: seconds since the epoch; 0 where it never has.
+
+        Also 0 where that is to come: the clock was set, or it is the time of a file that was copied.
+        """
         try:
-            return self._lock.stat().st_mtime
+            found = self._lock.stat().st_mtime
         except OSError:
             return 0.0
+        return found if found <= time.time() else 0.0
 
     def _keep(self, entry: Entry) -> Entry:
         self._demand_room()
@@ -191,7 +202,7 @@ class SpoolDirectory:
                     raise IdempotencyConflict(ids.to_text(earlier.draft.id))
                 else:
                     return earlier
-        raise NoRoom("others are at the same idempotency key all the time")
+        raise OSError("others are at the same idempotency key all the time")
 
     def _adopt(self, name: Path) -> Entry | None:
         """Return the message that has a key, and see to it that it waits; None where it does not count.
@@ -221,7 +232,7 @@ class SpoolDirectory:
     def _demand_room(self) -> None:
         now = time.monotonic()
         if now - self._counted_at > (COUNT_AGE if self._count < self._most else COUNT_AGE / 4):
-            self._count = sum(1 for _ in self._files())
+            self._count = sum(kind == "sms" for _, kind in self._files())
             self._counted_at = now
         if self._count >= self._most:
             raise NoRoom(f"{self._most} messages are in it, as many as spool_most allows")

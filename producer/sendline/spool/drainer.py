@@ -61,7 +61,8 @@ class Drainer:
 
     def reset(self) -> None:
         """Forget the thread: a forked child has none."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a handler of signals may send, and interrupts what holds it
+        self._pid = os.getpid()
         self._run: _Run | None = None
         self._thread: threading.Thread | None = None
         self._more = False
@@ -73,6 +74,7 @@ class Drainer:
 
     def start(self, *, at_once: bool = False) -> None:
         """See to it that what waits is delivered; `at_once`: the ledger is there, as far as is known."""
+        self._notice_fork()
         with self._lock:
             self._more = True
             if self._run is None:
@@ -86,6 +88,7 @@ class Drainer:
 
     def close(self, timeout: float) -> None:
         """Try once more to deliver what waits, for `timeout` seconds at most, and end the thread."""
+        self._notice_fork()
         with self._lock:
             run, thread = self._run, self._thread
             self._run = self._thread = None
@@ -96,30 +99,38 @@ class Drainer:
             run.woken.set()
         thread.join(timeout + 0.1)
 
+    def _notice_fork(self) -> None:
+        """Forget the parent's thread, where this is a child that C code has forked: Python was not told."""
+        if self._pid != os.getpid():
+            self.reset()
+
     def _live(self, run: _Run) -> None:
-        ledger = self._connect()
-        delivery = Delivery(self._directory, ledger, self._settings)
-        wait, told = FIRST_WAIT, ""
         try:
-            while not run.is_over():
-                run.woken.wait(wait * random.uniform(0.5, 1))
-                run.woken.clear()
-                if run.is_over():
-                    break
-                with self._lock:
-                    self._more = False
-                trouble = self._try(delivery, run)
-                if run.until is not None or self._ends(run):
-                    break
-                if trouble not in {"", OTHERS, told}:
-                    log.warning("the spool waits: %s", trouble)
-                wait = _next_wait(wait, trouble)
-                told = trouble
+            with contextlib.closing(self._connect()) as ledger:
+                self._deliver(Delivery(self._directory, ledger, self._settings), run)
+        except Exception as error:  # noqa: BLE001 - nothing of a message, and no password, may be quoted
+            log.error("the spool waits: a fault in Sendline: %s", type(error).__name__)
         finally:
-            ledger.close()
             with self._lock:
                 if self._run is run:
                     self._run = self._thread = None
+
+    def _deliver(self, delivery: Delivery, run: _Run) -> None:
+        wait, told = FIRST_WAIT, ""
+        while not run.is_over():
+            run.woken.wait(wait * random.uniform(0.5, 1))
+            run.woken.clear()
+            if run.is_over():
+                break
+            with self._lock:
+                self._more = False
+            trouble = self._try(delivery, run)
+            if run.until is not None or self._ends(run):
+                break
+            if trouble not in {"", OTHERS, told}:
+                log.warning("the spool waits: %s", trouble)
+            wait = _next_wait(wait, trouble)
+            told = trouble
 
     def _ends(self, run: _Run) -> bool:
         with self._lock:

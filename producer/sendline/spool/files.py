@@ -21,7 +21,7 @@ class NoRoom(OSError):
 def write(path: "Path", content: bytes) -> None:
     """Write a new file of our user's, onto the disk. Raises OSError."""
     if len(content) > LARGEST:
-        raise NoRoom(f"a message takes more than {LARGEST // 1024} KiB")
+        raise OSError(f"a message takes more than {LARGEST // 1024} KiB")
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb", buffering=0) as file:
         written = 0

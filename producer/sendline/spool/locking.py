@@ -10,16 +10,31 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_opening = threading.Lock()
-_descriptors: set[int] = set()
+
+class _Opened:
+    """The descriptors that this process has open, and what a thread holds while it changes them."""
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin anew: this is another process."""
+        self.changing = threading.RLock()  # a handler of signals may interrupt what holds it, and fork
+        self.descriptors: set[int] = set()
+        self.pid = os.getpid()
+
+
+_opened = _Opened()
 
 
 @contextlib.contextmanager
 def held(path: "Path") -> "Iterator[bool]":
     """Hold the lock `path` while a block lasts; False, at once, where somebody has it. Raises OSError."""
-    with _opening:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        _descriptors.add(descriptor)
+    if _opened.pid != os.getpid():  # C code has forked, and Python was not told
+        _let_go()
+    with _opened.changing:
+        descriptor = _open(path)
+        _opened.descriptors.add(descriptor)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -31,18 +46,36 @@ def held(path: "Path") -> "Iterator[bool]":
         finally:
             fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
-        with _opening:
-            _descriptors.discard(descriptor)
+        with _opened.changing:
+            _opened.descriptors.discard(descriptor)
             os.close(descriptor)
+
+
+def _open(path: "Path") -> int:
+    """Open the file; make it with a time long ago, which nobody takes for one at which a lock was held."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return os.open(path, os.O_RDWR)
+    with contextlib.suppress(OSError):
+        os.utime(descriptor, (0, 0))
+    return descriptor
+
+
+def _acquire() -> None:
+    _opened.changing.acquire()
+
+
+def _release() -> None:
+    _opened.changing.release()
 
 
 def _let_go() -> None:
     """Close, in a forked child, what its parent holds: else the lock would outlive the parent."""
-    for descriptor in _descriptors:
+    for descriptor in _opened.descriptors:
         with contextlib.suppress(OSError):
             os.close(descriptor)
-    _descriptors.clear()
-    _opening.release()
+    _opened.begin()
 
 
-os.register_at_fork(before=_opening.acquire, after_in_parent=_opening.release, after_in_child=_let_go)
+os.register_at_fork(before=_acquire, after_in_parent=_release, after_in_child=_let_go)

@@ -2,11 +2,13 @@
 
 import logging
 import os
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sendline.contract import ids
-from sendline.contract.errors import IdempotencyConflict, LedgerUnavailable, SendlineError
+from sendline.contract.errors import IdempotencyConflict, LedgerError, LedgerUnavailable, SendlineError
+from sendline.ledger.faults import AllInUse
 from sendline.producer.plan import Aside
 from sendline.spool.directory import SpoolDirectory
 from sendline.spool.drainer import Drainer
@@ -37,6 +39,8 @@ class Shelter:
         self._timeout = timeout
         self._away: LedgerUnavailable | None = None
         self._away_at = self._ask_again_at = 0.0
+        self._asking = threading.RLock()
+        self._asked_in = os.getpid()
         self._looked_in = 0
 
     @classmethod
@@ -45,33 +49,43 @@ class Shelter:
         if settings.spool_dir is None:
             return None
         directory = SpoolDirectory(settings.spool_dir, settings.spool_most)
-        made = cls(directory, Drainer(directory, settings, connect), settings.redis_timeout)
-        made.look()
-        return made
+        return cls(directory, Drainer(directory, settings, connect), settings.redis_timeout)
 
-    def look(self) -> None:
-        """Deliver what an earlier process has left, once in each process."""
+    def look(self) -> "Generator[Any, Any, None]":
+        """Deliver what an earlier process has left: once in each process, when it first uses the producer."""
         if self._looked_in != os.getpid():
             self._looked_in = os.getpid()
-            if not self._directory.is_empty():
-                self._drainer.start(at_once=True)
+            yield Aside(self._start_where_needed)
 
-    @property
-    def away(self) -> LedgerUnavailable | None:
-        """Return why the ledger was away a moment ago; None: it is worth asking."""
-        away = self._away
-        if away is None or time.monotonic() > self._ask_again_at:
+    def ask(self) -> LedgerUnavailable | None:
+        """Return why the ledger was away a moment ago; None: the caller asks it now.
+
+        Once that is BELIEVED_AWAY ago, one caller is told to ask, and the others go on to write to the disk
+        until it has its answer. Where it never gets one, somebody else is told.
+        """
+        if self._away is None:
             return None
-        return None if self._directory.reached_at() > self._away_at else away
+        with self._lock():
+            now = time.monotonic()
+            if self._away is None or self._directory.reached_at() > self._away_at:
+                return None
+            if now <= self._ask_again_at:
+                return self._away
+            self._ask_again_at = now + self._timeout + BELIEVED_AWAY
+            return None
 
     def note_away(self, error: LedgerUnavailable) -> LedgerUnavailable:
-        """Take note that the ledger is away; return why."""
+        """Take note that the ledger is away; return why. It was not asked where no connection was free."""
         why = LedgerUnavailable(str(error))  # without the frames that the error itself holds
-        self._away, self._away_at = why, time.time()
-        self._ask_again_at = time.monotonic() + BELIEVED_AWAY
+        if isinstance(error, AllInUse):
+            return why
+        with self._lock():
+            self._away, self._away_at = why, time.time()
+            self._ask_again_at = time.monotonic() + BELIEVED_AWAY
         return why
 
-    def _note_back(self) -> None:
+    def note_answer(self) -> None:
+        """Take note that the ledger has answered, whatever it said."""
         if self._away is not None:
             self._away = None
             if self._drainer.is_at_work:
@@ -88,25 +102,33 @@ class Shelter:
         Each gets what `accept` says of it, or its entry in the spool, or its own error. A message whose
         idempotency key waits in the spool is that one once more.
         """
-        self.look()
-        standing = [self._standing(each) for each in drafts]
+        yield from self.look()
+        standing: list[Draft | SendlineError] = [*drafts]
+        if any(each.idempotency_key and self._directory.has_key(each.idempotency_key) for each in drafts):
+            standing = yield Aside(lambda: [self._standing(each) for each in drafts])
         asked = [each for each in standing if not isinstance(each, SendlineError)]
         answers: list[A | Entry | SendlineError] = []
-        away = away or self.away
-        if asked and away is None:
-            try:
-                answers = [*(yield from accept(asked))]
-            except LedgerUnavailable as error:
-                away = self.note_away(error)
-            else:
-                self._note_back()
-        if asked and away is not None:
-            answers = yield Aside(lambda: self._keep(asked, away))
+        if asked:
+            away = away or self.ask()
+            if away is None:
+                try:
+                    answers = [*(yield from accept(asked))]
+                except LedgerUnavailable as error:
+                    away = self.note_away(error)
+                except LedgerError:
+                    self.note_answer()
+                    raise
+                else:
+                    self.note_answer()
+            if away is not None:
+                why = away
+                answers = yield Aside(lambda: self._keep(asked, why))
         found = iter(answers)
         return [each if isinstance(each, SendlineError) else next(found) for each in standing]
 
     def find(self, message_id: bytes) -> "Generator[Any, Any, Entry | None]":
         """Read a message that waits here; None where it does not."""
+        yield from self.look()
         if not self._directory.holds(message_id):
             return None
         found: Entry | None = yield Aside(lambda: self._directory.find(message_id))
@@ -120,6 +142,17 @@ class Shelter:
         """Try once more to deliver what this process has left here, within the timeout."""
         self._drainer.close(self._timeout)
         self._looked_in = 0
+
+    def _lock(self) -> threading.RLock:
+        """Return what one thread of this process holds while it decides, and a handler of signals in it."""
+        if self._asked_in != os.getpid():
+            self._asking = threading.RLock()  # a thread of the parent may have held the other
+            self._asked_in = os.getpid()
+        return self._asking
+
+    def _start_where_needed(self) -> None:
+        if not self._directory.is_empty():
+            self._drainer.start(at_once=True)
 
     def _standing(self, draft: "Draft") -> "Draft | SendlineError":
         """Return the message itself, or the one with its idempotency key that waits here."""

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -14,7 +15,7 @@ from sendline.contract import ids
 from sendline.contract.draft import Rules, draft
 from sendline.contract.errors import ConfigurationError, IdempotencyConflict
 from sendline.spool import Entry, SpoolDirectory
-from sendline.spool.entry import Damaged
+from sendline.spool.entry import LARGEST, Damaged
 from sendline.spool.files import LEFT_BEHIND, NoRoom
 
 
@@ -82,6 +83,16 @@ def test_no_more_is_kept_than_fits(path):
     assert len(spool.waiting()) == 3
     [full] = SpoolDirectory(path, 3).keep([entry()])
     assert "spool_most" in str(full)
+
+
+def test_a_message_that_is_too_large_refuses_no_other(spool):
+    fits, large = entry(), entry()
+    large = replace(large, draft=replace(large.draft, text="x" * LARGEST))
+    refused, kept = spool.keep([large, fits])
+    assert isinstance(refused, OSError)
+    assert "256 KiB" in str(refused)
+    assert kept == fits
+    assert spool.waiting() == [fits.draft.id]
 
 
 def test_what_another_process_delivered_makes_room(path, poll):

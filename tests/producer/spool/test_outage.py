@@ -133,13 +133,17 @@ def test_an_app_that_starts_during_an_outage_checks_by_its_own_settings(server, 
         assert producer.get(message.id).to == TO
 
 
-def test_what_an_ended_app_left_is_delivered_by_the_next_one_that_starts(server, spooling, spool, emptied):
+def test_what_an_ended_app_left_is_delivered_by_the_next_one_when_it_first_uses_its_producer(
+    server, spooling, spool, emptied
+):
     server.kill()
     with Producer(settings=spooling) as producer:
         kept = send(producer)
     server.start()
     assert len(spool.waiting()) == 1
     with Producer(settings=spooling) as producer:
+        assert spool.waiting() == [ids.to_bytes(kept.id)]
+        assert producer.get(kept.id).id == kept.id
         emptied()
         assert producer.get(kept.id).text == "Hello"
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
+from sendline.contract import ids
 from sendline.contract.status import FINAL, WAITING, Status
 from sendline.ledger.record import Flag
 
@@ -28,7 +29,7 @@ def faults(found: "Examined", limits: "Limits") -> frozenset[str]:
 
 def must_be_there(message_id: bytes, now: int, limits: "Limits") -> bool:
     """Return whether a message is too young for its record to have ended; `now` in milliseconds."""
-    age = now - int.from_bytes(message_id[:6], "big")
+    age = now - ids.time_of(message_id)
     return age < limits.retention * 1000 - CLOCKS_APART_MS
 
 

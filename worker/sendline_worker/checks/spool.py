@@ -3,6 +3,7 @@
 import time
 from typing import TYPE_CHECKING, Final
 
+from sendline.contract import ids
 from sendline.contract.errors import ConfigurationError
 from sendline.spool import SpoolDirectory
 from sendline_worker.answers.spelling import counted, spell
@@ -34,7 +35,7 @@ def check_spool(settings: "Settings") -> "Iterator[Check]":
     except OSError as error:
         yield Check("FAIL", "spool", f"spool_dir can't be read: {(error.strerror or '').lower()}")
         return
-    age = time.time() - int.from_bytes(waiting[0][:6]) / 1000 if waiting else 0.0
+    age = time.time() - ids.time_of(waiting[0]) / 1000 if waiting else 0.0
     told = f"{counted(len(waiting), 'message')} waiting in spool_dir"
     if age > LONG:
         yield Check("warn", "spool", f"{told}, the oldest for {spell(age)}", DELIVER)

@@ -131,7 +131,7 @@ def _progress(number: int) -> "Iterator[Callable[[Tally], bool]]":
 
 def _made_at(message_id: bytes) -> float:
     """Return when a message was made, as its id says: seconds since the epoch."""
-    return int.from_bytes(message_id[:6]) / 1000
+    return ids.time_of(message_id) / 1000
 
 
 def _plain(tally: Tally) -> dict[str, Any]:

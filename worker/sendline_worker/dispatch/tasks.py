@@ -10,8 +10,8 @@ AGAIN: Final = 0.1
 async def end(*tasks: "asyncio.Task[Any]") -> None:
     """Cancel `tasks` and return when all have ended.
 
-    Before Python 3.12 `asyncio.wait_for`, which the Redis client sends by, swallows a cancellation that comes
-    just when what it waits for has ended. So each is told until it heeds.
+    A cancellation may be swallowed: by what a hook calls, by `asyncio.wait_for` before Python 3.12 where it
+    comes just when what is waited for has ended. So each is told until it heeds.
     """
     while going := {task for task in tasks if not task.done()}:
         for task in going:
