@@ -98,8 +98,11 @@ class Gatherer(Generic[T, R]):
         try:
             words = await self._store([thing for piece in pieces for thing in piece.things])
         except Exception as error:  # noqa: BLE001 - whoever waits gets it
-            for piece in pieces:
+            late = self._waiting if isinstance(error, LedgerUnavailable) else ()
+            for piece in (*pieces, *late):  # the next call would wait as long, and the one behind it longer
                 piece.fail(error)
+            if late:
+                self._waiting.clear()
             return
         start = 0
         for piece in pieces:

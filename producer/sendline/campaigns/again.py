@@ -7,8 +7,10 @@ in the campaign, so that a round whose import was cut off goes on even where mor
 
 import json
 from dataclasses import replace
+from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from sendline.campaigns import steering
 from sendline.campaigns.recipients import Columns
 from sendline.contract.campaign import BAD, ENDED, CampaignSpec
 from sendline.contract.errors import InvalidCampaign
@@ -16,14 +18,45 @@ from sendline.ledger import campaigns, finding
 from sendline.ledger.record import Flag, Record, unpack
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from sendline.campaigns.fields import CampaignFields
+    from sendline.contract.campaign import Imported
+    from sendline.contract.draft import Rules
     from sendline.ledger.campaigns import Found
+    from sendline.ledger.limits import Limits
     from sendline.producer.plan import Plan
 
 PAGE: Final = 500
 """Messages that are read at once."""
 COLUMNS: Final = Columns(to=" to", sender=" sender", not_before=" not_before")
 """No variable of a template can have a name that begins with a space."""
+
+
+def make_round(
+    limits: "Limits",
+    rules: "Rules",
+    name: str,
+    new_name: str | None,
+    *,
+    senders: "Sequence[str]" = (),
+    on_progress: "Callable[[Imported], None]" = lambda _: None,
+) -> "Plan[str]":
+    """Found a new round of the campaign `name`, or go on with its import; return what it is called.
+
+    It has the campaign's owner; what other senders than `senders` have sent is not sent again (empty: any).
+    Raises InvalidCampaign, also where none failed.
+    """
+    there = yield from steering.find(name)
+    with TemporaryFile(prefix="sendline-") as file:
+        if not (yield from write_round(name, file)):
+            raise none_failed(name)
+        file.seek(0)
+        fields = round_fields(there.spec, file)
+        fields["on_progress"] = on_progress
+        made = new_name or (yield from round_name(there.spec, there.owner))
+        yield from steering.create(limits, rules, made, fields, there.owner, senders=senders)
+    return made
 
 
 def write_round(name: str, file: IO[bytes]) -> "Plan[int]":
@@ -65,20 +98,21 @@ def round_fields(spec: CampaignSpec, file: IO[bytes]) -> "CampaignFields":
     }
 
 
-def round_name(spec: CampaignSpec) -> "Plan[str]":
+def round_name(spec: CampaignSpec, owner: str | None = None) -> "Plan[str]":
     """Return the name of a campaign's next round: NAME.2, NAME.3, ...; of a round, the one behind it.
 
-    A round whose import was cut off is the next one still. Raises InvalidCampaign where the next one was
-    imported whole: the same people would get it twice.
+    What is another's than `owner`'s is no round, whatever it sends. A round whose import was cut off is the
+    next one still. Raises InvalidCampaign where the next one was imported whole: the same people would get it
+    twice.
     """
-    stem, number = yield from _stem(spec)
+    stem, number = yield from _stem(spec, owner)
     while True:
         number += 1
         name = f"{stem}.{number}"
         there: Found | None = yield campaigns.read_campaign(name)
         if there is None:
             return name
-        if _is_alike(there.spec, spec):
+        if _is_alike(there, spec, owner):
             if _takes_more(there):
                 return name
             raise InvalidCampaign(
@@ -92,18 +126,18 @@ def none_failed(name: str) -> InvalidCampaign:
     return InvalidCampaign("name", f"campaign {name} has no message that failed and is still kept")
 
 
-def _stem(spec: CampaignSpec) -> "Plan[tuple[str, int]]":
+def _stem(spec: CampaignSpec, owner: str | None) -> "Plan[tuple[str, int]]":
     """Return the name of the first round, and the number of this one."""
     stem, _, number = spec.name.rpartition(".")
     if stem and number.isascii() and number.isdecimal():
         first: Found | None = yield campaigns.read_campaign(stem)
-        if first is not None and _is_alike(first.spec, spec):
+        if first is not None and _is_alike(first, spec, owner):
             return stem, int(number)
     return spec.name, 1
 
 
-def _is_alike(one: CampaignSpec, other: CampaignSpec) -> bool:
-    return replace(one, name="") == replace(other, name="")
+def _is_alike(there: "Found", spec: CampaignSpec, owner: str | None) -> bool:
+    return there.owner == owner and replace(there.spec, name="") == replace(spec, name="")
 
 
 def _takes_more(there: "Found") -> bool:

@@ -9,7 +9,7 @@ from sendline.campaigns import importing
 from sendline.campaigns.checking import Checker, Rejected
 from sendline.campaigns.conflict import CampaignConflict
 from sendline.campaigns.importing import Import
-from sendline.campaigns.recipients import Source, open_source
+from sendline.campaigns.recipients import Columns, Source, content_of, masked, open_source
 from sendline.campaigns.rejects import Hearer, RejectsFile
 from sendline.campaigns.spec import campaign_spec, checked_name, checked_weight
 from sendline.campaigns.templates import Template
@@ -30,11 +30,17 @@ LATE: Final = timedelta(seconds=5)
 
 
 def create(
-    limits: Limits, rules: Rules, name: str, fields: "CampaignFields", owner: str | None = None
+    limits: Limits,
+    rules: Rules,
+    name: str,
+    fields: "CampaignFields",
+    owner: str | None = None,
+    *,
+    senders: Sequence[str] = (),
 ) -> Plan[Imported]:
     """Found a campaign and import its recipients, or go on with an import that stopped.
 
-    `owner` is the name of the API key whose campaign it is.
+    `owner` is the name of the API key whose campaign it is. Rows may name only `senders`; empty: any.
 
     Raises InvalidCampaign: then nothing was founded that was not there before. Raises LedgerError.
     """
@@ -53,7 +59,7 @@ def create(
                 _, own = yield from _found(
                     limits, spec, own, weight=weight, fingerprint=fingerprint, owner=owner
                 )
-            checker = Checker(spec, own, rules, datetime.now(UTC))
+            checker = Checker(spec, own, rules, datetime.now(UTC), senders=frozenset(senders))
             on_progress = fields.get("on_progress", lambda _: None)
             return (yield from importing.run(Import(limits, checker, source, rejects, on_progress), begun))
 
@@ -91,17 +97,18 @@ def enroll(
     is accepted: one that is damaged changes nothing. Rows may name only `senders`; empty: any. `on_rejected`
     hears of the rows that are not sent to: those that an earlier import was done with, too.
 
-    A file that was imported whole before changes nothing. Raises InvalidCampaign, CampaignConflict,
+    A file that was imported whole before changes nothing: the same is one of the very same bytes, read in the
+    same way. Raises InvalidCampaign, CampaignConflict,
     LedgerError.
     """
     fields = {**fields, "recipients": file}
-    file.seek(0)
+    fingerprint = content_of(file, _reading(fields))
     there = yield from find(name)
     spec = there.spec
     checker = Checker(spec, there.own, rules, datetime.now(UTC), senders=frozenset(senders))
     with _opened(fields) as source:
         demand_columns(Template(spec.text), source)
-        _demand_source(source, there)
+        _demand_source(fingerprint, there)
         begun = there.progress.imported
         on_progress: Callable[[Imported], None] = fields.get("on_progress", lambda _: None)
         for number, row in enumerate(source):
@@ -109,7 +116,6 @@ def enroll(
                 on_progress(begun)
             if row.line <= begun.line and isinstance(rejected := checker.check(row), Rejected):
                 on_rejected([rejected])
-        fingerprint = source.fingerprint or ""
     if begun.complete:
         return begun
     bound: str | None = yield campaigns.bind(limits, spec.name, there.own, fingerprint)
@@ -140,6 +146,11 @@ def _opened(fields: "CampaignFields") -> Source:
         format=fields.get("format"),
         encoding=fields.get("encoding"),
     )
+
+
+def _reading(fields: "CampaignFields") -> tuple[object, ...]:
+    """Return what says how a file is read: another way makes other recipients of it."""
+    return fields.get("format"), fields.get("encoding"), fields.get("columns") or Columns()
 
 
 def _found(
@@ -209,8 +220,10 @@ def demand_columns(text: Template, source: Source) -> None:
         return
     missing = sorted(text.required.difference(source.variables))
     if missing:
-        there = ", ".join(source.variables[:20]) or "none beside the recipient's"
-        raise InvalidCampaign("text", f"needs a column {', '.join(missing[:5])}; there are: {there}")
+        there = ", ".join(map(masked, source.variables[:20])) or "none beside the recipient's"
+        raise InvalidCampaign(
+            "text", f"needs a column {', '.join(map(masked, missing[:5]))}; there are: {there}"
+        )
 
 
 _ANOTHER_FILE: Final = "this is not the file that the campaign's import began with; name that one"
@@ -239,10 +252,10 @@ def _demand_alike(spec: CampaignSpec, there: Found, owner: str | None) -> None:
         raise CampaignConflict("name", f"there is a campaign called {spec.name} already; choose another name")
 
 
-def _demand_source(source: Source, there: Found) -> None:
+def _demand_source(fingerprint: str, there: Found) -> None:
     """Raise CampaignConflict unless the campaign takes this source: as its first, or once more."""
     now = there.progress
-    if there.source and there.source == source.fingerprint:
+    if there.source == fingerprint:
         if now.state in ENDED and not now.imported.complete:
             raise CampaignConflict("state", f"campaign {there.spec.name} is {now.state}: it takes no more")
         return

@@ -87,7 +87,7 @@ class Window:
             raise InvalidCampaign("window", f"longer than {_MOST} characters; {_EXAMPLE}")
         found = _SHAPE.fullmatch(text.strip().replace("\u2013", "-"))
         if found is None:
-            raise InvalidCampaign("window", f"{text!r} is not understood; {_EXAMPLE}")
+            raise InvalidCampaign("window", f"is not understood; {_EXAMPLE}")
         named, *clock = found.groups()
         start, end = _hour(clock[0], clock[1]), _hour(clock[2], clock[3], last=True)
         return cls(start, end, _days(named) if named else ALL_DAYS, default_zone)
@@ -209,7 +209,7 @@ def _zone(name: str) -> ZoneInfo:
     if zone is None:
         raise InvalidCampaign(
             "window",
-            f"no time zone {name[:_MOST]!r} is known here; write it as Europe/Berlin, or install tzdata",
+            "no time zone of this name is known here; write it as Europe/Berlin, or install tzdata",
         )
     return zone
 

@@ -92,7 +92,11 @@ class CampaignPlans:
             fields = again.round_fields(spec, file)
             if on_progress is not None:
                 fields["on_progress"] = on_progress
-            return (yield from self._found(name or (yield from again.round_name(spec)), fields, there.owner))
+            return (
+                yield from self._found(
+                    name or (yield from again.round_name(spec, there.owner)), fields, there.owner
+                )
+            )
 
     def page(self, start: int) -> Plan["Page"]:
         """Read some of its messages, in the order of its source, from place `start` on."""

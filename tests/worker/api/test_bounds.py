@@ -4,10 +4,12 @@ import contextlib
 import json
 import socket
 
+import httpx
 import pytest
 
 from sendline.ledger import verbs
 from sendline_worker.api import bounds
+from sendline_worker.serving import BoundedProtocol
 
 PATH = "/v1/messages"
 
@@ -150,6 +152,92 @@ def test_a_head_that_is_too_long_is_told(api, head, ask):
 )
 def test_what_is_not_http_is_told(api, ask, written):
     told(ask(written), 400, "malformed-request")
+
+
+@pytest.mark.parametrize("hosts", [[], ["Host: a", "Host: b"]], ids=["none", "two"])
+def test_a_request_says_once_for_which_host_it_is(api, ask, hosts):
+    told(ask("\r\n".join(["GET /healthz HTTP/1.1", *hosts, "", ""]).encode()), 400, "malformed-request")
+    assert ask(b"GET /healthz HTTP/1.0\r\n\r\n")[0] == 200
+
+
+@pytest.mark.parametrize("body", [b"zz\r\n", b"5\nhello\n0\n\n", b"5\r\nhello0\r\n\r\n"])
+@pytest.mark.parametrize("together", [True, False])
+def test_a_body_in_wrong_chunks_is_told(api, head, ask, body, together):
+    start = head(JSON, "Transfer-Encoding: chunked")
+    told(ask(start + body) if together else ask(start, body), 400, "malformed-request")
+    assert accepted(api) == 0
+
+
+def test_an_encoding_that_nobody_knows_is_told(api, head, ask):
+    told(ask(head(JSON, "Transfer-Encoding: xchunked") + b"{}"), 400, "malformed-request")
+
+
+def test_what_follows_a_request_and_is_not_http_is_no_answer_to_it(api, head, ask, new):
+    body = json.dumps(new).encode()
+    with connected(api) as connection:
+        connection.sendall(head(JSON, f"Content-Length: {len(body)}") + body + b"hello\r\n\r\n")
+        received = connection.recv(65536)
+    assert not received.startswith(b"HTTP/1.1 400 ")
+
+
+GET = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def test_requests_that_wait_for_the_answer_before_theirs_are_bounded(api):
+    def answers_to(number):
+        with connected(api) as connection:
+            connection.sendall(GET * number + GET.replace(b"a\r\n", b"a\r\nConnection: close\r\n"))
+            received = b""
+            with contextlib.suppress(ConnectionResetError):
+                while part := connection.recv(65536):
+                    received += part
+            return received.count(b"HTTP/1.1 200 ")
+
+    assert answers_to(32) == 33
+    assert answers_to(1000) <= 33
+
+
+def test_who_leaves_answers_unread_is_cut_off(api, monkeypatch, poll):
+    monkeypatch.setattr(BoundedProtocol, "unread_seconds", 0.5)
+    monkeypatch.setattr("sendline_worker.api.protocol.CONNECTIONS", 1)
+
+    def status():
+        answer = httpx.get(f"{api.url}/healthz", trust_env=False, headers={"Connection": "close"})
+        return answer.status_code
+
+    host, port = api.url.removeprefix("http://").split(":")
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.connect((host, int(port)))
+        slow.sendall(GET.replace(b"healthz", b"openapi.json") * 16)
+        assert status() == 503
+        poll(lambda: status() == 200)
+
+
+def offering(request):
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+    return request.replace(b"\r\nHost", b"\r\n" + offer + b"Host", 1)
+
+
+@pytest.mark.parametrize("cut", [b"Connection: U", b"Upgr", b"Upgrade: h", b"Host: te", b"\r\n\r\n"])
+def test_an_offer_to_speak_another_protocol_is_passed_over_wherever_it_is_cut(api, head, new, cut):
+    body = json.dumps(new).encode()
+    plain = head(JSON, f"Content-Length: {len(body)}") + body
+    request = plain + offering(plain) + offering(plain)
+    at = request.index(b"Upgrade, HTTP2", len(plain)) - len(b"Connection: ")
+    at = request.index(cut, at) + len(cut)
+    with connected(api) as connection:
+        connection.sendall(request[:at])
+        received = connection.recv(65536)  # the answer to the first: what was sent until now has come
+        connection.sendall(request[at:])
+        while received.count(b"HTTP/1.1 202 ") < 3 and (part := connection.recv(65536)):
+            received += part
+    assert received.count(b"HTTP/1.1 202 ") == 3
+    assert accepted(api) == 3
+
+
+def test_a_tunnel_is_not_made(api, ask):
+    told(ask(b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n"), 400, "malformed-request")
 
 
 def test_a_refused_request_whose_body_has_come_leaves_the_connection_open(api):

@@ -1,18 +1,24 @@
 """Campaigns over HTTP: founded, filled by an upload, steered, read, and told to nobody else."""
 
 import io
+import json
 
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from ledger_world import WAKE, account_limits
 from producer.campaigns.conftest import Hands
 from sendline import Producer
 from sendline.campaigns.importing import STRETCH
+from sendline.contract.accounts import AccountCard, Capabilities
 from sendline.contract.status import Status
 from sendline.ledger import campaigns
+from sendline.ledger.accounts import configure
+from sendline.ledger.directory import Directory
 
 SPEC = {"text": "Hi {{ name }}", "sender": "+13115552368"}
+OTHER = "+13115552399"
 CSV = {"Content-Type": "text/csv"}
 
 
@@ -282,3 +288,30 @@ def test_a_wrong_spec_is_refused_with_its_field_named_and_founds_nothing(shop):
         assert (answer.status_code, answer.json()["field"].split(".")[0]) == (422, field), field
     assert shop.put("/v1/campaigns/-wrong", json=SPEC).status_code == 422
     assert shop.get("/v1/campaigns/wrong").status_code == 404
+
+
+def test_a_round_is_made_beside_another_keys_campaign_of_its_name(shop, sale, api, hands):
+    other = api.client("send", "read", name="other")
+    assert other.put("/v1/campaigns/sale.2", json=SPEC).status_code == 201
+    assert upload(other, "/v1/campaigns/sale.2", rows(1, first=900)).status_code == 200
+    upload(shop, sale, rows(1))
+    shop.post(f"{sale}/start")
+    hands.settle(hands.claim(), Status.FAILED, code="rejected")
+    made = shop.post(f"{sale}/retry")
+    assert (made.status_code, made.json()["name"]) == (201, "sale.3")
+
+
+def test_a_key_that_is_bound_sends_no_other_senders_rows_again(shop, sale, api, hands):
+    card = AccountCard("main", Capabilities(), (SPEC["sender"], OTHER))
+    directory = json.dumps(Directory({"main": card}, ()).to_plain())
+    api.ledger.run(configure(api.limits, directory, WAKE, [account_limits("main")]))
+    content = f"to,name,sender\n{number(0)},Ada,{SPEC['sender']}\n{number(1)},Bob,{OTHER}\n"
+    assert upload(shop, sale, content).json()["campaign"]["total"] == 2
+    shop.post(f"{sale}/start")
+    for _ in range(2):
+        hands.settle(hands.claim(), Status.FAILED, code="rejected")
+    bound = api.client("send", "read", name="shop", senders=(SPEC["sender"],))
+    made = bound.post(f"{sale}/retry").json()
+    assert (made["total"], made["imported"]["rejected"]) == (1, 1)
+    [sent] = bound.get("/v1/messages", params={"campaign": made["name"]}).json()["messages"]
+    assert sent["sender"] == SPEC["sender"]

@@ -156,3 +156,35 @@ def test_no_number_and_no_text_reaches_the_log(app, caplog):
         app("send").send(to="+1311555")
     assert "311555" not in caplog.text
     assert TEXT not in caplog.text
+
+
+def test_an_idempotency_key_brings_the_first_message_again(api):
+    client = api.client("send", "read")
+    body = {"from": SENDER, "to": TO, "text": TEXT}
+
+    def send(**changed):
+        return client.post("/sms/o", json=body | changed, headers={"Idempotency-Key": "order 1"})
+
+    first, second, other = send(), send(), send(text="another")
+    assert first.json()["payload"]["uuid"] == second.json()["payload"]["uuid"]
+    assert (other.status_code, other.json()["error"]["code"]) == (400, 400)
+    assert api.ledger.run(verbs.counts())["accepted"] == 1
+    wrong = client.post("/sms/o", json=body, headers={"Idempotency-Key": "x" * 256})
+    assert (wrong.status_code, wrong.json()["success"]) == (400, False)
+
+
+def test_every_answer_to_a_key_with_a_rate_says_where_it_stands(api):
+    client, sender = api.client("send", "read", rate=5.0), api.client("send", rate=5.0)
+    sent = client.post("/sms/o", json={"from": SENDER, "to": TO, "text": TEXT})
+    path = f"/rest/sms/outbound/{sent.json()['payload']['uuid']}"
+    refused = client.post("/sms/o", content=b"{", headers={"Content-Type": "application/json"})
+    answers = [sent, refused, client.get(path), client.get("/rest/sms/outbound/x"), sender.get(path)]
+    assert [each.status_code for each in answers] == [201, 400, 200, 404, 403]
+    for answer in answers:
+        assert answer.headers["ratelimit-policy"] == '"default";q=5;w=1', answer.status_code
+
+
+def test_the_document_names_the_answers_that_come_and_no_others(api):
+    paths = api.client().get("/openapi.json").json()["paths"]
+    assert not {"200", "422", "409"} & paths["/sms/o"]["post"]["responses"].keys()
+    assert not {"201", "422", "409"} & paths["/rest/sms/outbound/{uuid}"]["get"]["responses"].keys()

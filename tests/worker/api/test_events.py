@@ -1,5 +1,6 @@
 """The stream of events: whole, in order, resumed where it was cut off, and each key's own."""
 
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -183,6 +184,57 @@ def test_more_streams_than_a_process_holds_are_refused_and_have_room_later(api, 
         assert (busy.status_code, busy.json()["type"]) == (503, "urn:sendline:problem:busy")
         assert busy.headers["retry-after"]
     assert poll(lambda: opens(client))
+
+
+def test_streams_that_begin_at_the_same_time_are_counted(valkey, ledger, publish, monkeypatch):
+    publish("main")
+    monkeypatch.setattr(events, "MOST", 2)
+    with behind_a_proxy(valkey, ledger) as (api, proxy), concurrent.futures.ThreadPoolExecutor(6) as pool:
+        clients = [api.client("read") for _ in range(6)]
+        assert all(each.get("/v1/messages").status_code == 200 for each in clients)
+        proxy.delay(0.2)
+        together = threading.Barrier(6)
+
+        def status(client):
+            with client.stream("GET", PATH) as answer:
+                together.wait(20)
+                return answer.status_code
+
+        assert sorted(pool.map(status, clients)) == [200, 200, 503, 503, 503, 503]
+
+
+def test_one_name_leaves_room_for_others(api, monkeypatch, poll):
+    monkeypatch.setattr(events, "MOST_OF_ONE", 1)
+    mine, others = api.client("read"), api.client("read", name="other")
+    with stream(mine) as told:
+        told.next()
+        assert api.client("read").get(PATH).status_code == 503
+        assert opens(others)
+    assert poll(lambda: opens(mine))
+
+
+def test_a_stream_that_did_not_begin_takes_no_room(api, monkeypatch):
+    monkeypatch.setattr(events, "MOST", 1)
+    client = api.client("read")
+    assert [client.get(PATH, params={"after": 99}).status_code for _ in range(2)] == [410, 410]
+    assert opens(client)
+
+
+def test_a_stream_ends_with_its_connection_whatever_else_was_asked_there(api, monkeypatch, poll):
+    monkeypatch.setattr(events, "MOST", 1)
+    _, token = api.key("read")
+    host, port = api.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as gone:
+        asked = f"GET {PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n"
+        gone.sendall(asked.encode() * 2)
+        assert gone.recv(100).startswith(b"HTTP/1.1 200 ")
+        assert not opens(api.client("read"))
+    assert poll(lambda: opens(api.client("read")))
+
+
+def test_nobody_keeps_a_stream(api):
+    with api.client("read").stream("GET", PATH) as answer:
+        assert answer.headers.get_list("cache-control") == ["no-store"]
 
 
 def test_a_reader_who_takes_nothing_harms_nobody_and_is_cut_off(api, new, monkeypatch, poll):

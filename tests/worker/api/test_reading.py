@@ -80,3 +80,10 @@ def test_a_cursor_of_another_shows_nothing_of_his(api, client, new):
     sent(theirs, new, 3)
     cursor = theirs.get("/v1/messages", params={"limit": 1}).json()["next"]
     assert client.get("/v1/messages", params={"cursor": cursor}).json()["messages"] == []
+
+
+@pytest.mark.parametrize("written", ["1700000000", "1700000000.5", "2026-11-22", "2026-11-22T12:00:00"])
+def test_a_number_and_a_time_without_its_zone_are_no_instants(client, written):
+    answer = client.get("/v1/messages", params={"created_after": written})
+    assert (answer.status_code, answer.json()["field"]) == (422, "created_after")
+    assert client.post("/v1/campaigns/sale/start", params={"at": written}).status_code == 422

@@ -1,6 +1,6 @@
 """Sending messages, one or many with a request."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -134,6 +134,9 @@ def client(api):
     return api.client("send", "read")
 
 
+SOON = datetime.now(UTC) + timedelta(hours=2)
+
+
 def keyed(client, body, key):
     return client.post(PATH, json=body, headers={"Idempotency-Key": key})
 
@@ -249,3 +252,65 @@ def test_a_message_that_waits_is_canceled(api, client, new):
     assert (answer.status_code, answer.json()["status"]) == (200, "canceled")
     assert client.get(path).json() == answer.json()
     assert client.post(f"{path}/cancel").json() == answer.json()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"lane": "bulk"},
+        {"metadata": {"order": "2"}},
+        {"not_before": f"{SOON:%Y-%m-%dT%H:00:00Z}"},
+        {"valid_for": 60},
+        {"on_uncertain": "hold"},
+        {"callback_url": "https://example.com/x"},
+    ],
+)
+@pytest.mark.parametrize("place", ["header", "message"])
+def test_a_key_stands_for_all_that_was_asked(api, client, new, change, place):
+    def send(body):
+        if place == "header":
+            return keyed(client, body, "order 1")
+        return client.post(PATH, json={**body, "idempotency_key": "order 1"})
+
+    assert send(new).status_code == 202
+    other = send({**new, **change})
+    assert (other.status_code, slug(other.json())) == (409, "idempotency-conflict")
+    same = send({**new, "lane": "normal", "metadata": None})
+    assert (same.status_code, same.headers["idempotency-replayed"]) == (202, "true")
+    assert accepted(api) == 1
+
+
+def test_an_instant_is_the_same_however_it_is_written(client, new):
+    keyed(client, {**new, "not_before": f"{SOON:%Y-%m-%dT%H:00:00Z}"}, "a")
+    there = SOON.astimezone(timezone(timedelta(hours=1)))
+    again = keyed(client, {**new, "not_before": f"{there:%Y-%m-%dT%H:00:00+01:00}"}, "a")
+    assert again.headers["idempotency-replayed"] == "true"
+
+
+def test_a_message_of_an_array_is_not_that_of_another_key(api, client, new):
+    assert keyed(client, [new], "a").status_code == 202
+    assert "idempotency-replayed" not in keyed(client, new, "a/0").headers
+    assert accepted(api) == 2
+
+
+@pytest.mark.parametrize("key", ["a\0" + "0", "a\tb", "schl\u00fcssel", 5, ""])
+def test_a_key_in_the_message_is_printable_ascii_too(client, new, key):
+    answer = client.post(PATH, json={**new, "idempotency_key": key})
+    assert (answer.status_code, answer.json()["field"]) == (422, "idempotency_key")
+
+
+def test_a_key_that_may_not_read_cancels_without_being_told_what_it_says(api, client, new):
+    path = client.post(PATH, json=new).headers["location"]
+    told = api.client("send").post(f"{path}/cancel").json()
+    assert told == {"id": path.rpartition("/")[2], "status": "canceled", "cancel_requested": False}
+
+
+def test_a_callback_url_may_be_as_long_as_the_document_says(api, client, new):
+    schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    for name in ("NewMessage", "NewCampaign"):
+        field = schemas[name]["properties"]["callback_url"]
+        [longest] = [each["maxLength"] for each in field["anyOf"] if "maxLength" in each]
+        assert "http" in field["description"].split()
+        url = "http://example.com/".ljust(longest, "x")
+        assert client.post(PATH, json={**new, "callback_url": url}).status_code == 202
+        assert client.post(PATH, json={**new, "callback_url": f"{url}x"}).status_code == 422

@@ -1,6 +1,7 @@
 """The API under load, without its ledger, and at its end; and what it writes down of requests."""
 
 import asyncio
+import concurrent.futures
 import contextlib
 import logging
 import os
@@ -36,11 +37,11 @@ def accepted(api):
 
 
 @contextlib.contextmanager
-def behind_a_proxy(valkey, ledger):
+def behind_a_proxy(valkey, ledger, redis_timeout=0.5):
     """The API with a proxy before its ledger; `api.ledger` goes round it."""
     target = valkey.url.removeprefix("unix://").partition("?")[0]
     with Proxy(target) as proxy:
-        settings = Settings(redis_url=proxy.redis_url, redis_timeout=0.5)
+        settings = Settings(redis_url=proxy.redis_url, redis_timeout=redis_timeout)
         with served(settings, ledger) as api:
             yield api, proxy
 
@@ -112,6 +113,30 @@ def test_without_the_ledger_everything_says_so_in_time_and_goes_on_afterwards(va
         proxy.refuse(on=False)
         proxy.cut()
         poll(lambda: client.post(PATH, json=NEW).status_code == 202)
+
+
+def test_however_many_wait_for_a_ledger_that_hangs_all_are_told_in_time(valkey, ledger, publish):
+    publish("main")
+    with behind_a_proxy(valkey, ledger) as (api, proxy):
+        client = api.client("send")
+        assert client.post(PATH, json=NEW).status_code == 202
+        proxy.delay(60)
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            answers = list(pool.map(lambda _: client.post(PATH, json=[NEW] * 1000), range(6)))
+        for answer in answers:
+            told_away(answer)
+            assert answer.elapsed.total_seconds() < 4
+
+
+def test_what_is_left_of_the_rate_is_not_waited_for(valkey, ledger, publish):
+    publish("main")
+    with behind_a_proxy(valkey, ledger, redis_timeout=2) as (api, proxy):
+        client = api.client("read", rate=50)
+        assert "ratelimit" in client.get(PATH).headers
+        proxy.delay(60)
+        answer = client.get(PATH)
+        told_away(answer)
+        assert answer.elapsed.total_seconds() < 3.5
 
 
 def test_a_message_whose_answer_was_lost_is_accepted_once_with_its_key(valkey, ledger, publish, poll):

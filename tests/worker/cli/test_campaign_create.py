@@ -230,7 +230,7 @@ MISTAKES = {
         ("--valid-for", "99d"),
         "valid_for: must be from 1 second to 30 days",
     ),
-    "window": (TEXT, "rows.csv", ("--window", "9 to 5"), "window: '9 to 5' is not understood; write it as"),
+    "window": (TEXT, "rows.csv", ("--window", "9 to 5"), "window: is not understood; write it as"),
     "zone alone": (
         TEXT,
         "rows.csv",

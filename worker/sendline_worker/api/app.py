@@ -161,4 +161,5 @@ def _routes() -> "list[BaseRoute]":
 def _context(settings: "Settings", url: str, ending: asyncio.Event) -> Context:
     ledger = AsyncLedger(url, timeout=settings.redis_timeout)
     producer = Accepting(settings=settings.model_copy(update={"spool_dir": None}))  # 202 means in the ledger
-    return Context(settings, Limits.of(settings), ledger, producer, Keys(ledger), Accepts(producer), ending)
+    accepts = Accepts(producer, settings.redis_timeout)
+    return Context(settings, Limits.of(settings), ledger, producer, Keys(ledger), accepts, ending)

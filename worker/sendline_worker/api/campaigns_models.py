@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sendline.campaigns.spec import GREATEST_WEIGHT, LEAST_OVER, LEAST_WEIGHT, MOST_OVER
 from sendline.campaigns.templates import MAX_SOURCE
 from sendline.contract.campaign import CampaignState
+from sendline.contract.endpoints import MAX_URL
 from sendline.contract.status import Status
 
 SPEC_EXAMPLE: Final[dict[str, Any]] = {
@@ -86,7 +87,7 @@ class NewCampaign(BaseModel):
         default=None, description="What to do when nobody knows whether the provider took a message."
     )
     callback_url: str | None = Field(
-        default=None, max_length=2000, description="An https URL that is told of every change."
+        default=None, max_length=MAX_URL, description="An https or http URL that is told of every change."
     )
     window: str | None = Field(
         default=None,

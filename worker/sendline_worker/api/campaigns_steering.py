@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Query
 
+from sendline.campaigns import again
 from sendline.campaigns.conflict import CampaignConflict
 from sendline.contract.draft import MAX_CAMPAIGN
 from sendline.contract.errors import InvalidCampaign
 from sendline_worker.api.auth import Caller, Sending
-from sendline_worker.api.campaigns import Name, demand_sender, own_campaign, told_of
+from sendline_worker.api.campaigns import Name, demand_sender, own_campaign, rules_in_force, told_of
 from sendline_worker.api.campaigns_models import Campaign
 from sendline_worker.api.context import Context, Here
 from sendline_worker.api.documented import answers
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from sendline.contract.campaign import Progress
     from sendline.producer.campaign import AsyncCampaign
+    from sendline_worker.api.plans import Importing
 
 router = make_router("campaigns")
 
@@ -110,24 +112,34 @@ async def retry(
 ) -> Any:
     """Found a campaign for those of its messages that failed, were undelivered or expired; it is not started.
 
-    An import that was cut off goes on when this is asked again.
+    An import that was cut off goes on when this is asked again. What went out by a sender that the key may
+    not use is not sent again.
     """
     there = await own_campaign(here, caller, name)
     demand_sender(caller, there.spec.sender)
-    made = await _refused_as_conflict(_round(here, imports, name, new_name))
+    made = await _refused_as_conflict(_round(here, imports, caller, name, new_name))
     return json_response(
         told_of(await own_campaign(here, caller, made)), 201, {"location": f"/v1/campaigns/{made}"}
     )
 
 
-async def _round(here: Context, imports: Imports, name: str, new_name: str | None) -> str:
-    async with imports.slot():
-        return await imports.run(
-            here.ending,
-            lambda producer, check: (
-                producer.campaign(name).retry_failed(new_name, on_progress=lambda _: check()).name
-            ),
+async def _round(here: Context, imports: Imports, caller: Caller, name: str, new_name: str | None) -> str:
+    rules = await rules_in_force(here)
+
+    def make(producer: "Importing", check: "Callable[[], None]") -> str:
+        return producer.carry_out(
+            again.make_round(
+                here.limits,
+                rules,
+                name,
+                new_name,
+                senders=caller.key.senders,
+                on_progress=lambda _: check(),
+            )
         )
+
+    async with imports.slot(caller.name, here.ending):
+        return await imports.run(here.ending, make)
 
 
 async def _refused_as_conflict(doing: "Coroutine[Any, Any, str]") -> str:

@@ -14,6 +14,7 @@ from sendline_worker.api import messages, rates
 from sendline_worker.api.auth import Requires
 from sendline_worker.api.bodies import demand_json
 from sendline_worker.api.problems import ProblemError, problem_of
+from sendline_worker.api.still_admitted import body_of
 from sendline_worker.serving import write_answer
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ async def _answer(context: "Context", exchange: "Exchange") -> "Response":
     try:
         caller = await _GATE.admit(exchange.scope, context.keys)
         demand_json(exchange.scope["headers"])
-        return await messages.answer(context, exchange.scope, caller, await exchange.body())
+        caller, body = await body_of(exchange, caller, _GATE, context.keys)
+        return await messages.answer(context, exchange.scope, caller, body)
     except ProblemError as error:
         return error.problem.response()
     except SendlineError as error:

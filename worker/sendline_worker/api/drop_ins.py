@@ -1,6 +1,6 @@
 """The faces of providers before the API: each in its provider's own shape, over the same accepting."""
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from starlette.responses import Response
 
@@ -9,12 +9,15 @@ from sendline.contract.errors import LedgerError, LedgerUnavailable, SendlineErr
 from sendline_worker.api import rates
 from sendline_worker.api.auth import Caller, Requires
 from sendline_worker.api.bodies import demand_json, parse_json
+from sendline_worker.api.bounds import exchange_of
 from sendline_worker.api.context import context_of
+from sendline_worker.api.messages import idempotency_key
 from sendline_worker.api.owning import own_message
 from sendline_worker.api.problems import Problem, ProblemError, problem_of
-from sendline_worker.api.routing import SECURITY
+from sendline_worker.api.routing import SECURITY, ApiRoute
 from sendline_worker.api.routing import router as make_router
 from sendline_worker.api.sending import send_one
+from sendline_worker.api.still_admitted import body_of
 from sendline_worker.providers.drop_in import Refusal
 from sendline_worker.providers.registry import drop_in_faces
 
@@ -25,10 +28,18 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from sendline.contract.message import Message
+    from sendline_worker.api.context import Context
 
 _SEND, _READ = Requires(Scope.SEND), Requires(Scope.READ)
 _OF_THE_MESSAGE: Final = 400
-"""Who calls a provider takes 403 for a word about its account, and 422 is none that providers document."""
+"""Who calls a provider takes 403 for a word about its account; no provider documents 409 and 422."""
+_MEANT: Final = (409, 422)
+
+
+class FaceOfProvider(ApiRoute):
+    """A route in a provider's shape, which has a status of its own for what is wrong with a field."""
+
+    names_fields: ClassVar[bool] = False
 
 
 class Doorkeeper:
@@ -37,11 +48,9 @@ class Doorkeeper:
     async def send(self, request: "Request", fields_of: "Callable[[Any], Mapping[str, Any]]") -> "Message":
         """Accept the message of a request; raises Refusal."""
         here = context_of(request)
-        caller = await self._admitted(request, _SEND)
         try:
-            demand_json(request.scope["headers"])
-            fields = fields_of(parse_json(await request.body()))
-            message, _ = await send_one(here, request.scope, caller, dict(fields))
+            caller, fields, key = await _asked(request, here, fields_of)
+            message, _ = await send_one(here, request.scope, caller, fields, key)
         except ProblemError as error:
             raise _refusal(error.problem) from None
         except SendlineError as error:
@@ -52,23 +61,29 @@ class Doorkeeper:
 
     async def find(self, request: "Request", message_id: str) -> "Message":
         """Return a message of who asks; raises Refusal."""
-        caller = await self._admitted(request, _READ)
-        try:
-            return await own_message(context_of(request), caller, message_id)
-        except ProblemError as error:
-            raise _refusal(error.problem) from None
-        except LedgerError as error:
-            raise _refusal(problem_of(error)) from None
-
-    async def _admitted(self, request: "Request", gate: Requires) -> Caller:
         here = context_of(request)
         try:
-            caller = await gate.admit(request.scope, here.keys)
+            caller = await _READ.admit(request.scope, here.keys)
+            return await own_message(here, caller, message_id)
         except ProblemError as error:
             raise _refusal(error.problem) from None
         except LedgerError as error:
             raise _refusal(problem_of(error)) from None
-        return caller
+        finally:
+            await rates.tell(here, request.scope)
+
+
+async def _asked(
+    request: "Request", here: "Context", fields_of: "Callable[[Any], Mapping[str, Any]]"
+) -> "tuple[Caller, dict[str, Any], str | None]":
+    """Return who asks, for which message, by which idempotency key; raises Refusal, and ProblemError."""
+    try:
+        caller = await _SEND.admit(request.scope, here.keys)
+        demand_json(request.scope["headers"])
+        caller, body = await body_of(exchange_of(request.scope), caller, _SEND, here.keys)
+    except LedgerError as error:
+        raise _refusal(problem_of(error)) from None  # nothing was accepted so far
+    return caller, dict(fields_of(parse_json(body))), idempotency_key(request.scope)
 
 
 def _refusal_of(error: SendlineError) -> Refusal:
@@ -80,13 +95,13 @@ def _refusal_of(error: SendlineError) -> Refusal:
 
 def _refusal(told: Problem) -> Refusal:
     reason = told.detail if told.field is None else f"{told.field}: {told.detail}"
-    is_of_message = told.status == 422 or told.kind.slug == "sender-not-allowed"  # noqa: PLR2004
+    is_of_message = told.status in _MEANT or told.kind.slug == "sender-not-allowed"
     return Refusal(_OF_THE_MESSAGE if is_of_message else told.status, reason, told.headers)
 
 
 def drop_in_router() -> "APIRouter":
     """Return the router of all faces."""
-    router = make_router("drop-in")
+    router = make_router("drop-in", FaceOfProvider)
     house = Doorkeeper()
     for face in drop_in_faces():
         for each in face(house):
@@ -97,6 +112,7 @@ def drop_in_router() -> "APIRouter":
                 summary=each.summary,
                 description=f"{each.summary}, with an API key of Sendline's and in the provider's own shape.",
                 operation_id=each.operation_id,
+                status_code=int(next(iter(each.responses))),
                 response_class=Response,
                 responses=dict(each.responses),
                 openapi_extra={"security": SECURITY, **each.extra},

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import Depends, Header, Query, Request
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MOST: Final = 100
 """Streams of one process."""
+MOST_OF_ONE: Final = 25
+"""Of them, those of keys of one name."""
 KEEP_ALIVE: Final = 15.0
 """Seconds after which a stream that is quiet says that it lives."""
 SLOW: Final = 30.0
@@ -50,21 +52,21 @@ class Streams:
 
     def __init__(self, context: Context) -> None:
         self.feed = Feed(context.ledger)
-        self._open = 0
+        self._open: Counter[str] = Counter()
 
-    def demand_room(self) -> None:
-        """Raise ProblemError where one more would be too many."""
-        if self._open >= MOST:
+    def take(self, name: str) -> None:
+        """Take room for a stream of a key of this name; give() returns it. Raises ProblemError."""
+        if self._open.total() >= MOST:
             raise refuse("busy", f"{MOST} streams are open: try again later", retry_after="10")
+        if self._open[name] >= MOST_OF_ONE:
+            raise refuse("busy", f"{MOST_OF_ONE} streams of this name are open", retry_after="10")
+        self._open[name] += 1
 
-    @contextlib.asynccontextmanager
-    async def opened(self) -> AsyncIterator[None]:
-        """Count a stream for the time that it is open."""
-        self._open += 1
-        try:
-            yield
-        finally:
-            self._open -= 1
+    def give(self, name: str) -> None:
+        """Return what take() took."""
+        self._open[name] -= 1
+        if not self._open[name]:
+            del self._open[name]
 
     async def aclose(self) -> None:
         """End the reading."""
@@ -109,9 +111,13 @@ async def events(
     `id`, as EventSource does by itself: nothing is lost or told twice. 410 says that what follows it is no
     longer kept: read the messages anew, and begin without a number.
     """
-    streams.demand_room()
+    streams.take(caller.name)
     begin = int(last_event_id) if last_event_id else after
-    seq = await streams.feed.begin(begin)
+    try:
+        seq = await streams.feed.begin(begin)
+    except BaseException:
+        streams.give(caller.name)
+        raise
     return EventStream(here, caller, streams, seq, token_of(request.scope["headers"]) or "")
 
 
@@ -119,33 +125,36 @@ class EventStream(Response):
     """The answer that has no end of its own."""
 
     def __init__(self, here: Context, caller: Caller, streams: Streams, seq: int, token: str) -> None:
-        """Begin behind number `seq`; `token` is what the caller is known by."""
-        super().__init__(
-            headers={"cache-control": "no-store", "x-accel-buffering": "no"}, media_type="text/event-stream"
-        )
+        """Begin behind number `seq`; `token` is what the caller is known by. It gives back its room."""
+        super().__init__(headers={"x-accel-buffering": "no"}, media_type="text/event-stream")
         self._here, self._caller, self._streams = here, caller, streams
         self._seq, self._token = seq, token
         self._quiet_since = time.monotonic()
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Send events until the client, the key, the ledger or the server goes."""
-        async with self._streams.opened():
-            headers = [each for each in self.raw_headers if each[0] != b"content-length"]
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            doings = (self._tell(send), _gone(receive), self._here.ending.wait(), self._revoked())
-            tasks = [asyncio.ensure_future(each) for each in doings]
-            try:
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for each in tasks:
-                    each.cancel()
-                ended = await asyncio.gather(*tasks, return_exceptions=True)
-            if isinstance(ended[0], TimeoutError):
-                abort(scope)
-            elif isinstance(ended[0], Exception):
-                raise ended[0]
-            else:
-                await self._end(scope, send)
+        try:
+            await self._serve(scope, receive, send)
+        finally:
+            self._streams.give(self._caller.name)
+
+    async def _serve(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        headers = [each for each in self.raw_headers if each[0] != b"content-length"]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        doings = (self._tell(send), _gone(receive), self._here.ending.wait(), self._revoked())
+        tasks = [asyncio.ensure_future(each) for each in doings]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in tasks:
+                each.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        if isinstance(ended[0], TimeoutError):
+            abort(scope)
+        elif isinstance(ended[0], Exception):
+            raise ended[0]
+        else:
+            await self._end(scope, send)
 
     async def _end(self, scope: "Scope", send: "Send") -> None:
         try:

@@ -11,8 +11,8 @@ from sendline.producer.core import BATCH
 from sendline_worker.api.accepting import Accepting
 from sendline_worker.gathering import Gatherer
 
-PATIENCE: Final = 10.0
-"""Seconds that a request waits for its messages to be accepted, its turn included."""
+PATIENCE: Final = 0.5
+"""Seconds that a request waits for its turn, beyond those that a call may take."""
 
 Accepted = Message | SendlineError
 """What became of one message: it was accepted, or why not."""
@@ -21,12 +21,14 @@ Accepted = Message | SendlineError
 class Accepts:
     """Accepts the messages of all requests of one event loop, at most 256 in a call, one call at a time."""
 
-    def __init__(self, producer: Accepting) -> None:
+    def __init__(self, producer: Accepting, call_seconds: float) -> None:
+        """`call_seconds`: how long a call may take, whatever the ledger does."""
+        self._patience = call_seconds + PATIENCE
         self._gatherer: Gatherer[Draft, Accepted] = Gatherer(producer.accept, BATCH)
 
     async def accept(self, drafts: Sequence[Draft]) -> list[Accepted]:
         """Return what became of each message once all are in the ledger; raises LedgerError."""
-        return await self._gatherer.store(drafts, asyncio.get_running_loop().time() + PATIENCE)
+        return await self._gatherer.store(drafts, asyncio.get_running_loop().time() + self._patience)
 
     async def accept_parts(self, drafts: Sequence[Draft]) -> list[Accepted]:
         """Do the same for any number of messages; where a part fails, its messages get the LedgerError.

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -17,7 +18,13 @@ from sendline_worker.api.problems import ProblemError, refuse
 T = TypeVar("T")
 
 AT_ONCE: Final = 4
-"""Uploads and imports of one process."""
+"""Imports of one process."""
+RECEIVED_AT_ONCE: Final = 16
+"""Files that come in at the same time: slow senders keep nobody's import waiting."""
+OF_ONE: Final = 2
+"""Of both, those of one owner."""
+PATIENCE: Final = 30.0
+"""Seconds that an import waits for its turn: its file has come already."""
 AGAIN: Final = "the very same request goes on where it stopped: nothing is doubled or skipped"
 
 
@@ -45,24 +52,71 @@ class _Stopped(Exception):
     """The server ends, and so does the import, behind what it has accepted."""
 
 
+class Places:
+    """What is done at once, by how many: some of all, and few of one owner. For one event loop."""
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+        self._held: Counter[str] = Counter()
+        self._changed = asyncio.Condition()
+
+    @contextlib.asynccontextmanager
+    async def place(
+        self, owner: str, patience: float = 0.0, ending: asyncio.Event | None = None
+    ) -> AsyncIterator[None]:
+        """Hold a place; raises ProblemError where none is free within `patience` seconds."""
+        until = asyncio.get_running_loop().time() + patience
+        while not self._is_free(owner):  # others may be quicker
+            if not patience:
+                raise _busy()
+            waiting = self._wait(owner, until)
+            await (waiting if ending is None else unless_ending(ending, waiting))
+        self._free -= 1
+        self._held[owner] += 1
+        try:
+            yield
+        finally:
+            self._free += 1
+            self._held[owner] -= 1
+            self._held += Counter()  # whoever holds nothing is forgotten
+            async with self._changed:
+                self._changed.notify_all()
+
+    def _is_free(self, owner: str) -> bool:
+        return self._free > 0 and self._held[owner] < OF_ONE
+
+    async def _wait(self, owner: str, until: float) -> None:
+        try:
+            async with asyncio.timeout_at(until), self._changed:
+                await self._changed.wait_for(lambda: self._is_free(owner))
+        except TimeoutError:
+            raise _busy() from None
+
+
+def _busy() -> ProblemError:
+    return refuse("busy", f"too many files come at once; {AGAIN}", retry_after="5")
+
+
 class Imports:
     """The imports of one process. For one event loop."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._free = AT_ONCE
+        self._receiving = Places(RECEIVED_AT_ONCE)
+        self._importing = Places(AT_ONCE)
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="importing")
 
     @contextlib.asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """Take part in what the process does at once; raises ProblemError where that is too much."""
-        if not self._free:
-            raise refuse("busy", f"{AT_ONCE} files are being imported: try again later", retry_after="5")
-        self._free -= 1
-        try:
+    async def receiving(self, owner: str) -> AsyncIterator[None]:
+        """Take part in what the process receives at once; raises ProblemError where that is too much."""
+        async with self._receiving.place(owner):
             yield
-        finally:
-            self._free += 1
+
+    @contextlib.asynccontextmanager
+    async def slot(self, owner: str, ending: asyncio.Event) -> AsyncIterator[None]:
+        """Wait for a turn to import; raises ProblemError where none comes, or the server is `ending`."""
+        async with self._importing.place(owner, PATIENCE, ending):
+            yield
 
     async def run(self, ending: asyncio.Event, do: Callable[[Importing, Callable[[], None]], T]) -> T:
         """Return what `do` returns, in a thread; it calls what it gets beside a producer now and then.

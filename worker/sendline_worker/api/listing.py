@@ -3,7 +3,8 @@
 from typing import Annotated, Any, Final
 
 from fastapi import Path, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from sendline.contract.draft import MAX_CAMPAIGN
 from sendline.contract.errors import InvalidMessage
@@ -16,6 +17,7 @@ from sendline_worker.api.owning import own_message
 from sendline_worker.api.problems import refuse
 from sendline_worker.api.rendering import json_response, told_of
 from sendline_worker.api.routing import router as make_router
+from sendline_worker.api.sending import NO_TIME, looks_like_a_time
 
 NOON: Final = "2026-11-22T12:00:00Z"
 LIMIT, LIMIT_MOST = 50, 200
@@ -25,7 +27,18 @@ _NAMES: Final = {"after": "created_after", "before": "created_before"}
 
 router = make_router("messages")
 
-Instant = Annotated[AwareDatetime, WithJsonSchema({"type": "string", "format": "date-time"})]
+
+def _written_as_time(given: Any) -> Any:
+    if not looks_like_a_time(given):  # pydantic takes numbers, too
+        raise PydanticCustomError("time", NO_TIME)
+    return given
+
+
+Instant = Annotated[
+    AwareDatetime,
+    BeforeValidator(_written_as_time),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
 MessageId = Annotated[str, Path(description="The id of a message.", examples=[MESSAGE_ID])]
 
 

@@ -2,11 +2,11 @@
 
 import asyncio
 import json
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import Request
 
+from sendline.contract.api_key import Scope as KeyScope
 from sendline.contract.draft import MAX_KEY
 from sendline.contract.message import Message
 from sendline.ledger.requests import remember
@@ -17,12 +17,13 @@ from sendline_worker.api.context import Context, Here
 from sendline_worker.api.documented import answers
 from sendline_worker.api.listing import MessageId
 from sendline_worker.api.messages_documented import ACCEPTED, POSTED
+from sendline_worker.api.models import MESSAGE_EXAMPLE, Canceled
 from sendline_worker.api.models import Message as MessageModel
 from sendline_worker.api.owning import own_message
 from sendline_worker.api.problems import Problem, refuse
 from sendline_worker.api.rendering import json_response, told_of
 from sendline_worker.api.routing import router as make_router
-from sendline_worker.api.sending import accept_each, check_or_problem, scoped, send_one
+from sendline_worker.api.sending import IDEMPOTENCY_KEY, accept_each, check_or_problem, scoped, send_one
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -35,7 +36,6 @@ MOST: Final = 1000
 """Messages of one request."""
 SLICE: Final = 100
 """Messages that are checked at a time: some milliseconds."""
-_KEY: Final = re.compile(rf"[\x20-\x7e]{{1,{MAX_KEY}}}")
 _KEY_HEADER: Final = b"idempotency-key"
 _REPLAYED: Final = {"Idempotency-Replayed": "true"}
 
@@ -79,16 +79,20 @@ async def answer(here: Context, scope: "Scope", caller: Caller, body: bytes) -> 
     "/v1/messages/{message_id}/cancel",
     summary="Cancel a message",
     operation_id="cancelMessage",
-    response_model=MessageModel,
-    responses=answers(404),
+    response_model=MessageModel | Canceled,
+    responses={200: {"content": {"application/json": {"example": MESSAGE_EXAMPLE}}}, **answers(404)},
 )
 async def cancel_message(message_id: MessageId, caller: Sending, here: Here) -> Any:
     """Cancel a message that waits, or ask for it where it is being sent; a final one stays as it is.
 
-    Returns it as it stands: `canceled`, or with `cancel_requested`.
+    Returns it as it stands: `canceled`, or with `cancel_requested`. A key that may not read is told its id
+    and status only.
     """
     await own_message(here, caller, message_id)
-    return json_response(told_of(await here.producer.cancel(message_id)))
+    told = told_of(await here.producer.cancel(message_id))
+    if not caller.key.may(KeyScope.READ):
+        told = {name: told[name] for name in Canceled.model_fields}
+    return json_response(told)
 
 
 async def _send_many(
@@ -114,7 +118,7 @@ async def _check_each(
     """Return each message, or what is wrong with it; others get their turn meanwhile."""
     checked: list[Draft | Problem] = []
     for index, each in enumerate(told):
-        own = None if key is None else f"{key}/{index}"
+        own = None if key is None else f"{key}\0{index}"  # no key that is given holds a NUL
         checked.append(check_or_problem(here, caller, each, own))
         if index % SLICE == SLICE - 1:
             await asyncio.sleep(0)
@@ -152,7 +156,7 @@ def idempotency_key(scope: "Scope") -> str | None:
     if not given:
         return None
     key = given[0].decode("latin-1")
-    if len(given) > 1 or _KEY.fullmatch(key) is None:
+    if len(given) > 1 or IDEMPOTENCY_KEY.fullmatch(key) is None:
         raise refuse(
             "invalid-request", f"give it once: 1 to {MAX_KEY} printable ASCII characters", "Idempotency-Key"
         )

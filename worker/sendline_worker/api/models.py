@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.json_schema import models_json_schema
 
 from sendline.contract.draft import MAX_KEY, MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE, MAX_TEXT
+from sendline.contract.endpoints import MAX_URL
 from sendline.contract.lane import Lane, OnUncertain
 from sendline.contract.status import Status
 
@@ -88,6 +89,7 @@ class NewMessage(BaseModel):
             default=None,
             min_length=1,
             max_length=MAX_KEY,
+            pattern=r"^[\x20-\x7e]+$",
             description="The same key again, with the same content, brings the first message again. "
             "Instead of the header Idempotency-Key.",
         ),
@@ -111,7 +113,11 @@ class NewMessage(BaseModel):
     ]
     callback_url: Annotated[
         str | None,
-        Field(default=None, max_length=2000, description="An https URL that is told of every change."),
+        Field(
+            default=None,
+            max_length=MAX_URL,
+            description="An https or http URL that is told of every change.",
+        ),
     ]
     metadata: Annotated[
         dict[
@@ -177,6 +183,14 @@ class Page(BaseModel):
         description="The `cursor` that brings what follows; null: nothing does. A page may hold fewer "
         "messages than asked for, even none, and have one."
     )
+
+
+class Canceled(BaseModel):
+    """What of a canceled message a key is told that may not read."""
+
+    id: str
+    status: Status
+    cancel_requested: bool
 
 
 class Result(BaseModel):

@@ -54,8 +54,8 @@ class ApiProtocol(WholeProtocol):
         )
 
     def _write(self, told: Problem) -> None:
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.transport.close()  # an answer is under way on this connection: ours would spoil it
+        if not self.may_refuse():
+            self.transport.close()
             return
         body = told.body()
         head = f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"

@@ -1,5 +1,6 @@
 """The rate of a key: messages are taken out of it, and its answers say what is left."""
 
+import asyncio
 import contextlib
 import math
 from typing import TYPE_CHECKING, Final
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from sendline_worker.api.context import Context
 
+TELL_SECONDS: Final = 0.5
+"""How long an answer waits for what is left of the rate: with a ledger that is away it comes without."""
 _POLICY: Final = b"ratelimit-policy"
 
 
@@ -41,8 +44,9 @@ async def tell(context: "Context", scope: "Scope") -> None:
     caller: Caller | None = scope.get(CALLER)
     if caller is None or caller.key.rate is None or _is_told(scope):
         return
-    with contextlib.suppress(LedgerError):
-        left = await context.ledger.run(admit(context.limits, caller.key.id, caller.key.rate, 0))
+    with contextlib.suppress(LedgerError, TimeoutError):
+        async with asyncio.timeout(TELL_SECONDS):
+            left = await context.ledger.run(admit(context.limits, caller.key.id, caller.key.rate, 0))
         _tell(scope, left, caller.key.rate)
 
 

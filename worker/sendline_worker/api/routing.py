@@ -11,6 +11,7 @@ from sendline_worker.api.bodies import demand_json, parse_json
 from sendline_worker.api.bounds import BODY_MOST, BODY_SECONDS, exchange_of
 from sendline_worker.api.context import context_of
 from sendline_worker.api.documented import answers
+from sendline_worker.serving import whole_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -46,6 +47,8 @@ class ApiRoute(APIRoute):
     """Bytes of a body; a subclass may take more."""
     body_seconds: ClassVar[float] = BODY_SECONDS
     """How long a body may take."""
+    names_fields: ClassVar[bool] = True
+    """Whether what is wrong with a field is answered by 422."""
 
     def __init__(self, path: str, endpoint: "Callable[..., Any]", **named: Any) -> None:
         if named.get("status_code") == NO_CONTENT:
@@ -69,7 +72,7 @@ class ApiRoute(APIRoute):
             *_ALWAYS,
             *(_GATED if self._gate() else ()),
             *(_WITH_BODY if with_body else ()),
-            *((422,) if with_fields else ()),
+            *((422,) if with_fields and self.names_fields else ()),
         ]
 
     def get_route_handler(self) -> "Callable[[Request], Coroutine[Any, Any, Response]]":
@@ -80,11 +83,15 @@ class ApiRoute(APIRoute):
         async def guarded(request: Request) -> "Response":
             exchange = exchange_of(request.scope)
             exchange.most, exchange.seconds = self.body_most, self.body_seconds
+            strict = StrictRequest(request.scope, request.receive)
             if gate is not None:
                 await gate.admit(request.scope, context_of(request).keys)
             if takes_json:
                 demand_json(request.scope["headers"])
-            return await handle(StrictRequest(request.scope, request.receive))
+            if gate is not None and takes_json and whole_body(request.scope) is None:
+                await strict.body()
+                await gate.admit(request.scope, context_of(request).keys)  # it may be revoked meanwhile
+            return await handle(strict)
 
         async def told(request: Request) -> "Response":
             try:

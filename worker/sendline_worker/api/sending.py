@@ -1,11 +1,15 @@
 """From what a request says of a message to one that is accepted, or to the problem with it."""
 
+import dataclasses
+import json
 import re
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import datetime
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 from sendline.contract import ids
+from sendline.contract.draft import MAX_KEY, Draft
 from sendline.contract.errors import InvalidMessage, SendlineError, UnknownMessage
 from sendline.contract.lane import Lane, OnUncertain
 from sendline.contract.message import Message
@@ -14,11 +18,10 @@ from sendline_worker.api import rates
 from sendline_worker.api.problems import Problem, ProblemError, problem, problem_of, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from starlette.types import Scope
 
-    from sendline.contract.draft import Draft
     from sendline_worker.api.auth import Caller
     from sendline_worker.api.context import Context
 
@@ -38,8 +41,12 @@ FIELDS: Final = frozenset(
     }
 )
 """What a request may say of a message. A campaign is joined by its own route only."""
+IDEMPOTENCY_KEY: Final = re.compile(rf"[\x20-\x7e]{{1,{MAX_KEY}}}")
+"""What a key may be, in the header and in a message."""
+_OF_A_DRAFT: Final = tuple(each.name for each in dataclasses.fields(Draft))
 _CHOICES: Final = (("lane", Lane), ("on_uncertain", OnUncertain))
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:?\d\d)")
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:?\d\d)", re.ASCII)
+NO_TIME: Final = "must be a time with its zone, such as 2026-11-22T12:00:00Z"
 
 
 def check(here: "Context", caller: "Caller", told: Any, key: str | None = None) -> "Draft":
@@ -55,7 +62,35 @@ def check(here: "Context", caller: "Caller", told: Any, key: str | None = None) 
         fields["sender"] = _own_sender(here, caller, fields.get("sender"))
     draft = here.producer.check_for(caller.name, fields)
     own = key or draft.idempotency_key
-    return draft if own is None else replace(draft, idempotency_key=scoped(caller, own))
+    return draft if own is None else _keyed(draft, scoped(caller, own), fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed(Draft):
+    """A message with an idempotency key, which stands for all that was asked: lane, time and notes, too."""
+
+    asked: bytes = b""
+
+    @property
+    def fingerprint(self) -> bytes:
+        """8 bytes that stand for what was asked."""
+        return self.asked
+
+
+def _keyed(draft: "Draft", key: str, fields: "Mapping[str, Any]") -> Keyed:
+    at = fields.get("not_before")
+    rest = (
+        draft.lane,
+        draft.on_uncertain,
+        draft.callback_url,
+        sorted(draft.metadata.items()),
+        None if at is None else at.timestamp(),  # the draft's own is 0 once it has passed
+        fields.get("valid_for"),
+    )
+    content = draft.fingerprint + json.dumps(rest).encode()
+    known = {name: getattr(draft, name) for name in _OF_A_DRAFT}
+    asked = blake2b(content, digest_size=8).digest()
+    return Keyed(**{**known, "idempotency_key": key, "asked": asked})
 
 
 def _own_sender(here: "Context", caller: "Caller", written: Any) -> str:
@@ -87,18 +122,26 @@ def _fields(told: Any) -> dict[str, Any]:
     for name, kind in _CHOICES:
         if name in fields and fields[name] not in list(kind):
             raise InvalidMessage(name, f"must be one of {', '.join(kind)}")
+    key = fields.get("idempotency_key", "-")
+    if not isinstance(key, str) or IDEMPOTENCY_KEY.fullmatch(key) is None:
+        raise InvalidMessage("idempotency_key", f"must be 1 to {MAX_KEY} printable ASCII characters")
     if "not_before" in fields:
         fields["not_before"] = _time(fields["not_before"])
     return fields
 
 
 def _time(written: Any) -> datetime:
-    if isinstance(written, str) and _TIME.fullmatch(written):
+    if looks_like_a_time(written):
         try:
             return datetime.fromisoformat(written)
         except ValueError:
             pass
-    raise InvalidMessage("not_before", "must be a time with its zone, such as 2026-11-22T12:00:00Z")
+    raise InvalidMessage("not_before", NO_TIME)
+
+
+def looks_like_a_time(written: Any) -> bool:
+    """Return whether it is written as a date and a time with its zone; a number is none."""
+    return isinstance(written, str) and _TIME.fullmatch(written) is not None
 
 
 async def send_one(

@@ -12,9 +12,10 @@ from starlette.requests import ClientDisconnect
 from sendline.campaigns import steering
 from sendline.campaigns.conflict import CampaignConflict
 from sendline.campaigns.recipients import Columns
+from sendline.contract.api_key import Scope
 from sendline.contract.errors import InvalidCampaign
 from sendline.contract.status import Status
-from sendline_worker.api.auth import Sending
+from sendline_worker.api.auth import Requires, Sending
 from sendline_worker.api.bounds import exchange_of
 from sendline_worker.api.campaigns import Name, demand_sender, own_campaign, rules_in_force, told_of
 from sendline_worker.api.campaigns_models import Uploaded
@@ -46,6 +47,7 @@ _FORMATS: Final = {
     "application/x-ndjson": "jsonl",
     "application/vnd.apache.parquet": "parquet",
 }
+_GATE: Final = Requires(Scope.SEND)
 _PATH: Final = "/v1/campaigns/{name}/recipients"
 
 router = make_router("campaigns")
@@ -116,9 +118,11 @@ async def upload(
         "encoding": encoding,
     }
     rules = await rules_in_force(here)
-    async with imports.slot():
-        with tempfile.TemporaryFile(prefix="sendline-") as file:
+    with tempfile.TemporaryFile(prefix="sendline-") as file:
+        async with imports.receiving(caller.name):
             await unless_ending(here.ending, _receive(request, here, file))
+        async with imports.slot(caller.name, here.ending):
+            caller = await _GATE.admit(request.scope, here.keys)  # it may be revoked meanwhile
             job = Job(here, rules, name, cast("CampaignFields", fields), caller.key.senders)
             await _import(imports, job, file)
     there = await own_campaign(here, caller, name)

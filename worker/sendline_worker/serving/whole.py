@@ -24,6 +24,8 @@ class WholeProtocol(BoundedProtocol):
     def on_message_complete(self) -> None:
         """End a request."""
         super().on_message_complete()
+        if self.is_offer():
+            return
         scope: Any = self.scope
         scope[_CYCLE] = ref(self.cycle)  # which holds the scope: both shall go without a garbage collection
 

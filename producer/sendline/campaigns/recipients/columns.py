@@ -118,11 +118,19 @@ def looks_like_a_number(cell: str) -> bool:
 
 def shown(names: Sequence[str]) -> str:
     """Return names of columns fit for an error's line; what looks like a phone number is masked."""
-    short = [
-        repr(_NUMBER.sub(lambda found: mask(found[0]), name[:MAX_NAME])) for name in list(names)[:_SHOWN]
-    ]
+    short = [repr(_masked(name)) for name in list(names)[:_SHOWN]]
     more = len(names) - len(short)
     return ", ".join(short) + (f" and {more} more" if more else "")
+
+
+def masked(name: str) -> str:
+    """Return the name of a column as shown() does, without quotes where it can be printed."""
+    found = _masked(name)
+    return found if found.isprintable() else ascii(found)
+
+
+def _masked(name: str) -> str:
+    return _NUMBER.sub(lambda found: mask(found[0]), name[:MAX_NAME])
 
 
 def _find_to(names: Sequence[str], taken: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 
 from charset_normalizer import from_bytes
 
+from sendline.campaigns.recipients.columns import shown
 from sendline.contract.errors import InvalidCampaign
 
 MARK: Final = "\udfff"
@@ -119,7 +120,7 @@ def _checked(named: str, head: bytes) -> str:
             return _with_order(found, head)
     except (LookupError, ValueError):
         pass
-    raise InvalidCampaign("encoding", f"there is none called {named[:40]!a}; utf-8 and cp1252 are usual")
+    raise InvalidCampaign("encoding", f"there is none called {shown([named])}; utf-8 and cp1252 are usual")
 
 
 def _with_order(encoding: str, head: bytes) -> str:

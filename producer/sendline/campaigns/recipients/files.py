@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, cast
 
 from sendline.campaigns.recipients.columns import looks_like_a_number
 from sendline.contract.errors import InvalidCampaign
@@ -127,6 +127,18 @@ def unreadable(name: str, error: Exception) -> InvalidCampaign:
         return InvalidCampaign("recipients", f"{name} is a directory; name a file")
     why = error.strerror if isinstance(error, OSError) and error.strerror else "it is damaged"
     return InvalidCampaign("recipients", f"{name} can't be read: {why[:1].lower()}{why[1:]}")
+
+
+def content_of(file: IO[bytes], reading: object) -> str:
+    """Return what stands for every byte of `file`, and for `reading`, the way in which it is read.
+
+    The file is left at its beginning.
+    """
+    file.seek(0)
+    whole = hashlib.file_digest(cast("Any", file), lambda: hashlib.blake2b(digest_size=16))
+    file.seek(0)
+    whole.update(repr(reading).encode(errors="surrogatepass"))
+    return whole.hexdigest()
 
 
 def _fingerprint(descriptor: int, size: int) -> str:
