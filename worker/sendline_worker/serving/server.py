@@ -1,5 +1,6 @@
 """Our HTTP servers: a port of their own or one clear line, and an orderly end."""
 
+import asyncio
 import contextlib
 import errno
 import signal
@@ -43,9 +44,14 @@ class Server(uvicorn.Server):
             self._on_ready(sockets[0].getsockname()[1])
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Say so, then end."""
+        """Say so, then end. Connections whose other side takes nothing any more are cut."""
         self._on_end()
         await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
+        await asyncio.sleep(0)  # what was cut is closed
 
     @contextlib.contextmanager
     def capture_signals(self) -> "Iterator[None]":
