@@ -84,7 +84,7 @@ def test_a_wake_and_a_bell_that_are_lost_on_their_way_are_no_loss(running, comma
         ids = judge.send(10, f"{command} lost {number}")
         judge.await_settled(timeout=20)
         judge.check(ids, uncertain=0)
-    assert running.redis.dropped > dropped
+    poll(lambda: running.redis.dropped > dropped, timeout=20)  # a worker that is awake may need neither
 
 
 def test_connections_to_redis_that_break_again_and_again(running):
