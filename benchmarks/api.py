@@ -43,9 +43,9 @@ from sendline.ledger import verbs
 from sendline.ledger.api_keys import create_key
 from sendline.ledger.connection import Ledger
 from sendline_worker.api import serve_on
-from sendline_worker.api.server import configuration
+from sendline_worker.api.protocol import ApiProtocol
 from sendline_worker.embedded import EmbeddedServer
-from sendline_worker.serving import Server, listening
+from sendline_worker.serving import Server, configuration, listening
 from sendline_worker.stack import Part
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def serve(who: str, listener: "socket.socket", *, on_ready: Any) -> int:
     """Serve a handler as the API is served."""
     with listener:
         app = bare_function if who == "asgi" else bare_app()
-        Server(configuration(app), on_ready).run(sockets=[listener])
+        Server(configuration(app, ApiProtocol), on_ready).run(sockets=[listener])
     return 0
 
 

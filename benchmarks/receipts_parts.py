@@ -35,8 +35,8 @@ from sendline.settings import AccountSettings, Settings
 from sendline_worker.accounts import directory_json, directory_of, load_accounts
 from sendline_worker.embedded import EmbeddedServer
 from sendline_worker.providers.registry import simulated_account
-from sendline_worker.receiver.server import configuration
-from sendline_worker.serving import Server, base_url, listening
+from sendline_worker.receiver.server import server_of
+from sendline_worker.serving import base_url, listening
 from sendline_worker.simulator import Shape, SimulatorOptions, create_app
 from sendline_worker.simulator.behaviours import Report
 from sendline_worker.simulator.entries import Entry
@@ -134,7 +134,7 @@ def serve(who: Literal["bare", "route"], listener: socket.socket, *, on_ready: A
     """Serve a handler as the receiver is served."""
     routes = [Route("/receipts/{account}/{token}", route_handler, methods=["POST"])]
     with listener:
-        Server(configuration(bare_handler if who == "bare" else Starlette(routes=routes)), on_ready).run(
+        server_of(bare_handler if who == "bare" else Starlette(routes=routes), on_ready).run(
             sockets=[listener]
         )
     return 0
