@@ -22,6 +22,14 @@ from sendline_worker.cli import keys
 from waiting import poll
 
 COMMAND = "keys"
+
+
+def test_a_scope_that_there_is_not_is_one_plain_line(run):
+    code, out, err = run("create", "shop", "--scope", "fly")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: scope: 'fly' is not one of 'send', 'read', 'admin'")
+
+
 SENDER = "+13115552368"
 
 

@@ -93,7 +93,8 @@ def _of_usage(error: Any, command: str) -> Failure:
         name = param.name if is_option else str(param.metavar or param.name).lower()
         if not error.message:
             return Failure(name, f"missing; give {param.opts[0] if is_option else name.upper()}, {see}")
-        problem = error.message.rstrip(".").replace("Input should be", "must be").partition(", unable")[0]
+        message = error.message.removeprefix("Value error, ").rstrip(".")
+        problem = message.replace("Input should be", "must be").partition(", unable")[0]
         return Failure(name, f"{problem}; {see}")
     extra = re.search(r"unexpected extra argument\S* \((?P<words>.*)\)", error.message, re.DOTALL)
     if extra:
