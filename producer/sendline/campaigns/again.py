@@ -8,7 +8,7 @@ in the campaign, so that a round whose import was cut off goes on even where mor
 import json
 from dataclasses import replace
 from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
 from sendline.campaigns import steering
 from sendline.campaigns.recipients import Columns
@@ -18,14 +18,17 @@ from sendline.ledger import campaigns, finding
 from sendline.ledger.record import Flag, Record, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from sendline.campaigns.fields import CampaignFields
     from sendline.contract.campaign import Imported
-    from sendline.contract.draft import Rules
     from sendline.ledger.campaigns import Found
-    from sendline.ledger.limits import Limits
     from sendline.producer.plan import Plan
+
+    Founding = Callable[[str, CampaignFields, str | None], Plan["T"]]
+    """What founds a campaign of that name, with those fields, for that owner."""
+
+T = TypeVar("T")
 
 PAGE: Final = 500
 """Messages that are read at once."""
@@ -34,18 +37,14 @@ COLUMNS: Final = Columns(to=" to", sender=" sender", not_before=" not_before")
 
 
 def make_round(
-    limits: "Limits",
-    rules: "Rules",
     name: str,
     new_name: str | None,
-    *,
-    senders: "Sequence[str]" = (),
+    found: "Founding[T]",
     on_progress: "Callable[[Imported], None]" = lambda _: None,
-) -> "Plan[str]":
-    """Found a new round of the campaign `name`, or go on with its import; return what it is called.
+) -> "Plan[T]":
+    """Found a new round of the campaign `name` by `found`, or go on with its import; return what that does.
 
-    It has the campaign's owner; what other senders than `senders` have sent is not sent again (empty: any).
-    Raises InvalidCampaign, also where none failed.
+    It has the campaign's owner. Raises InvalidCampaign, also where none failed.
     """
     there = yield from steering.find(name)
     with TemporaryFile(prefix="sendline-") as file:
@@ -55,8 +54,7 @@ def make_round(
         fields = round_fields(there.spec, file)
         fields["on_progress"] = on_progress
         made = new_name or (yield from round_name(there.spec, there.owner))
-        yield from steering.create(limits, rules, made, fields, there.owner, senders=senders)
-    return made
+        return (yield from found(made, fields, there.owner))
 
 
 def write_round(name: str, file: IO[bytes]) -> "Plan[int]":

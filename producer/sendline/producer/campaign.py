@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from os import PathLike
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sendline.campaigns import again, steering
@@ -83,20 +82,7 @@ class CampaignPlans:
         self, name: str | None, on_progress: "Callable[[Imported], None] | None"
     ) -> Plan["CampaignPlans"]:
         """Found a campaign for those of its messages that came to a bad end; it has the same owner."""
-        there = yield from steering.find(self.name)
-        spec = there.spec
-        with TemporaryFile(prefix="sendline-") as file:
-            if not (yield from again.write_round(self.name, file)):
-                raise again.none_failed(self.name)
-            file.seek(0)
-            fields = again.round_fields(spec, file)
-            if on_progress is not None:
-                fields["on_progress"] = on_progress
-            return (
-                yield from self._found(
-                    name or (yield from again.round_name(spec, there.owner)), fields, there.owner
-                )
-            )
+        return (yield from again.make_round(self.name, name, self._found, on_progress or (lambda _: None)))
 
     def page(self, start: int) -> Plan["Page"]:
         """Read some of its messages, in the order of its source, from place `start` on."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Query
 
-from sendline.campaigns import again
+from sendline.campaigns import again, steering
 from sendline.campaigns.conflict import CampaignConflict
 from sendline.contract.draft import MAX_CAMPAIGN
 from sendline.contract.errors import InvalidCampaign
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
+    from sendline.campaigns.fields import CampaignFields
     from sendline.contract.campaign import Progress
     from sendline.producer.campaign import AsyncCampaign
+    from sendline.producer.plan import Plan
     from sendline_worker.api.plans import Importing
 
 router = make_router("campaigns")
@@ -126,17 +128,12 @@ async def retry(
 async def _round(here: Context, imports: Imports, caller: Caller, name: str, new_name: str | None) -> str:
     rules = await rules_in_force(here)
 
+    def found(made: str, fields: "CampaignFields", owner: str | None) -> "Plan[str]":
+        yield from steering.create(here.limits, rules, made, fields, owner, senders=caller.key.senders)
+        return made
+
     def make(producer: "Importing", check: "Callable[[], None]") -> str:
-        return producer.carry_out(
-            again.make_round(
-                here.limits,
-                rules,
-                name,
-                new_name,
-                senders=caller.key.senders,
-                on_progress=lambda _: check(),
-            )
-        )
+        return producer.carry_out(again.make_round(name, new_name, found, lambda _: check()))
 
     async with imports.slot(caller.name, here.ending):
         return await imports.run(here.ending, make)
