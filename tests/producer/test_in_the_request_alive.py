@@ -17,6 +17,7 @@ import pytest
 import uvloop
 
 from certificates import make_certificate
+from forking import forked
 from ledger_world import SENDER, TO
 from sendline import AsyncProducer, LedgerRefused, LedgerUnavailable, Producer, Status
 from sendline.contract import ids
@@ -111,24 +112,6 @@ def test_what_is_closed_during_a_call_closes_its_connection_when_that_ends(redis
         ledger.close()
         assert waiting.result(10) is False
     assert len(raw.client_list()) == 1
-
-
-def forked(work):
-    """Run `work` in a fork; return what it returns."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        told = b"the child failed"
-        try:
-            told = json.dumps(work()).encode()
-        finally:
-            os.write(writing, told)
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        told = pipe.read()
-    os.waitpid(child, 0)
-    return json.loads(told)
 
 
 def test_forks_share_no_connection_with_their_parent(settings, raw):

@@ -1,9 +1,7 @@
 """What befalls connections: forks that nobody tells of, exceptions out of nowhere, servers that change."""
 
 import asyncio
-import ctypes
 import gc
-import json
 import os
 import signal
 import socket
@@ -16,6 +14,7 @@ import weakref
 
 import pytest
 
+from forking import forked_in_c
 from ledger_world import SENDER, TO
 from odd_servers import deaf, odd_server
 from proxy import Proxy
@@ -56,24 +55,6 @@ def ask(request):
 
 
 # Forks
-
-
-def forked_in_c(work):
-    """Run `work` in a fork that Python is not told of, as uWSGI's are; return what it returns."""
-    reading, writing = os.pipe()
-    child = ctypes.PyDLL(None).fork()
-    if child == 0:
-        told = b'"the child failed"'
-        try:
-            told = json.dumps(work()).encode()
-        finally:
-            os.write(writing, told)
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        told = pipe.read()
-    os.waitpid(child, 0)
-    return json.loads(told)
 
 
 def test_a_fork_that_python_is_not_told_of_shares_no_connection(ask, redis_url):
