@@ -90,7 +90,7 @@ class Server:
 
     def scripts(self) -> tuple[int, float]:
         """Return how many scripts were run, and the seconds of time that took."""
-        told = self.raw.info("commandstats").get("cmdstat_evalsha", {"calls": 0, "usec": 0})
+        told = self.raw.info("commandstats").get("cmdstat_fcall", {"calls": 0, "usec": 0})
         return int(told["calls"]), float(told["usec"]) / 1e6
 
     def settings(self) -> str:

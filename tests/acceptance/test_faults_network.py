@@ -52,7 +52,7 @@ def test_old_connections_to_redis_become_black_holes(running):
 def test_the_reply_to_a_call_is_lost_after_the_server_executed_it(running, verb):
     judge = running.judge
     before = running.redis.dropped
-    running.redis.drop_replies(3, after=script(verb).sha.encode())
+    running.redis.drop_replies(3, after=script(verb).function.encode())
     ids = judge.send(100, f"{verb} without its reply")
     poll(lambda: running.redis.dropped == before + 3, timeout=20)
     judge.await_settled()
@@ -65,9 +65,9 @@ def test_the_reply_to_accept_is_lost_after_the_server_executed_it(running):
     accepted, dropped = judge.producer.counts()["accepted"], running.redis.dropped
     with Producer(settings=running.settings) as producer:
         producer.counts()
-        running.redis.drop_replies(1, after=script("accept").sha.encode())
+        running.redis.drop_replies(1, after=script("accept").function.encode())
         ids = judge.note([producer.send(**fields) for fields in drafts(20, "accept without its reply")])
-        running.redis.drop_replies(1, after=script("accept").sha.encode())
+        running.redis.drop_replies(1, after=script("accept").function.encode())
         ids += judge.note(producer.send_many(drafts(30, "accept of many without its reply")))
     assert running.redis.dropped == dropped + 2
     assert judge.producer.counts()["accepted"] == accepted + 50

@@ -189,7 +189,7 @@ def _redis_link(ground: Ground, fault: Fault) -> Iterator[int]:
             yield 0
             link.refuse(on=False)
         case "reply dropped":
-            link.drop_replies(round(fault.strength), after=b"EVALSHA")
+            link.drop_replies(round(fault.strength), after=b"FCALL")
             yield 0
             link.drop_none()
         case "redis far":

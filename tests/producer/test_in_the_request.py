@@ -214,7 +214,7 @@ def test_a_send_is_one_command(settings, publish, commands):
     publish("main")
     with Producer(settings=settings) as producer:
         producer.send(**FIELDS)
-        assert commands(lambda: [producer.send(**FIELDS) for _ in range(3)]) == ["EVALSHA"] * 3
+        assert commands(lambda: [producer.send(**FIELDS) for _ in range(3)]) == ["FCALL"] * 3
 
 
 def test_an_awaited_send_is_one_command(settings, publish, commands):
@@ -231,7 +231,7 @@ def test_an_awaited_send_is_one_command(settings, publish, commands):
 
             return await asyncio.to_thread(commands, work)
 
-    assert asyncio.run(main()) == ["EVALSHA"] * 3
+    assert asyncio.run(main()) == ["FCALL"] * 3
 
 
 def test_a_server_that_has_lost_its_scripts_is_taught_them_again(face, settings, raw):

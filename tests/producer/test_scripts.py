@@ -6,42 +6,42 @@ import pytest
 
 from sendline.ledger.keys import KEYS
 from sendline.ledger.record import FIELDS
-from sendline.ledger.scripts import prelude, script
+from sendline.ledger.scripts import prelude, script, source
 from test_house import SCRIPTS
 
 VERBS = sorted(path.stem for path in SCRIPTS)
 
 
-def functions(source):
+def functions(text):
     """The functions of the outermost level."""
-    return re.findall(r"(?m)^local function (\w+)\(", source)
+    return re.findall(r"(?m)^local function (\w+)\(", text)
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verb_compiles_and_carries_no_function_that_nothing_calls(verb, raw):
-    source = script(verb).source
-    raw.script_load(source)
-    assert functions(source)
-    for name in functions(source):
-        assert len(re.findall(rf"\b{name}\b", source)) > 1, name
+    text = source(verb)
+    raw.function_load(script(verb).library, replace=True)
+    assert functions(text)
+    for name in functions(text):
+        assert len(re.findall(rf"\b{name}\b", text)) > 1, name
 
 
 def test_verbs_carry_only_what_they_use():
     every = set(functions(prelude()))
     assert "step_out" in every
-    assert "step_out" in functions(script("cancel").source)
-    assert "step_out" not in functions(script("accept").source)
+    assert "step_out" in functions(source("cancel"))
+    assert "step_out" not in functions(source("accept"))
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verb_names_no_constant_but_its_value(verb):
-    assert not re.findall(r"(?<![\w.])(?:K|F|S|FLAG)\.\w+", script(verb).source)
+    assert not re.findall(r"(?<![\w.])(?:K|F|S|FLAG)\.\w+", source(verb))
 
 
 def test_keys_and_fields_are_written_in():
-    source = script("cancel").source
-    assert f"'GET', '{KEYS['message']}' .. id" in source
-    assert f"r[{FIELDS.index('status') + 1}]" in source
+    text = source("cancel")
+    assert f"'GET', '{KEYS['message']}' .. id" in text
+    assert f"r[{FIELDS.index('status') + 1}]" in text
 
 
 def test_no_text_of_the_scripts_holds_what_begins_a_comment():

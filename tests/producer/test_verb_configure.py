@@ -202,14 +202,14 @@ def test_cancel_of_an_unknown_message_is_none(world):
 @pytest.mark.parametrize(
     "verb", ["accept", "cancel", "claim", "configure", "receive", "route", "settle", "tick"]
 )
-def test_a_server_that_forgot_the_scripts_is_taught_them_again(world, raw, verb):
-    raw.script_flush()
-    assert raw.script_exists(script(verb).sha) == [False]
+def test_a_server_that_forgot_the_functions_is_taught_them_again(world, raw, verb):
+    raw.function_flush()
+    assert raw.function_list(library=script(verb).function) == []
     world.configure("main")
     world.accept()
     assert len(world.claim().claims) == 1
 
 
 def test_a_script_with_another_clock_is_another_script():
-    assert script("tick").sha != script("tick", clock="return {'1', '000000'}").sha
+    assert script("tick").function != script("tick", clock="return {'1', '000000'}").function
     assert script("tick") is script("tick")

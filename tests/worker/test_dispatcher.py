@@ -437,16 +437,16 @@ def proxy(redis_url):
 
 
 @pytest.fixture
-def claim_sha():
-    return scripts.script("claim").sha.encode()
+def claim_function():
+    return scripts.script("claim").function.encode()
 
 
 def test_a_claim_whose_answer_was_lost_is_given_back_when_its_slice_ends(
-    stage, producer, simulator, proxy, claim_sha
+    stage, producer, simulator, proxy, claim_function
 ):
     async def script(dispatcher, _ledger, _settler):
         made = send(producer, 5)
-        proxy.drop_replies(1000, claim_sha)
+        proxy.drop_replies(1000, claim_function)
         await dispatcher.run(1.2)
         assert proxy.dropped >= 2, "it claimed, and heard of nothing"
         for message in map(producer.get, [each.id for each in made]):
@@ -463,10 +463,10 @@ def test_a_claim_whose_answer_was_lost_is_given_back_when_its_slice_ends(
     assert (simulator.summary().accepted, simulator.summary().accepted_twice) == (5, 0)
 
 
-def test_an_answer_that_was_lost_once_is_asked_for_again(stage, producer, simulator, proxy, claim_sha):
+def test_an_answer_that_was_lost_once_is_asked_for_again(stage, producer, simulator, proxy, claim_function):
     async def script(dispatcher, _ledger, _settler):
         made = send(producer, 5)
-        proxy.drop_replies(3, claim_sha)
+        proxy.drop_replies(3, claim_function)
         slice_ = asyncio.create_task(dispatcher.run(10))
         await until(lambda: producer.counts()["sent"] == 5)
         assert {producer.get(each.id).attempts for each in made} == {1}
@@ -480,11 +480,11 @@ def test_an_answer_that_was_lost_once_is_asked_for_again(stage, producer, simula
 
 @pytest.mark.parametrize("lost", ["every answer", "the whole ledger"])
 def test_what_a_lost_answer_took_is_given_back_though_signing_off_fails_as_well(
-    stage, producer, simulator, proxy, claim_sha, lost
+    stage, producer, simulator, proxy, claim_function, lost
 ):
     async def script(dispatcher, _ledger, _settler):
         [message] = send(producer, 1)
-        proxy.drop_replies(1000, b"" if lost == "every answer" else claim_sha)
+        proxy.drop_replies(1000, b"" if lost == "every answer" else claim_function)
         slice_ = asyncio.create_task(dispatcher.run(1.2))
         await until(lambda: producer.get(message.id).status is Status.SENDING)
         if lost == "the whole ledger":
@@ -512,7 +512,7 @@ def test_what_a_lost_answer_took_is_given_back_though_signing_off_fails_as_well(
 
 def test_an_outcome_whose_writing_was_not_answered_is_written_once(stage, producer, simulator, proxy, raw):
     async def script(dispatcher, _ledger, _settler):
-        proxy.drop_replies(3, scripts.script("settle").sha.encode())
+        proxy.drop_replies(3, scripts.script("settle").function.encode())
         send(producer, 20)
         slice_ = asyncio.create_task(dispatcher.run(10))
         await until(lambda: proxy.dropped == 3)

@@ -17,6 +17,7 @@ from sendline.ledger.accounts import Wake, calendar, configure
 from sendline.ledger.connection import Ledger
 from sendline.ledger.limits import Limits
 from sendline.ledger.recovery import WHAT_HAPPENED
+from sendline.ledger.releases import forget_earlier
 from sendline.ledger.standing import clock, flow
 from sendline.settings import bounds, ledger_url
 from sendline_worker import elapsed
@@ -146,6 +147,7 @@ class Ticker:
         call = configure(self._limits, directory_json(self._directory), self._wake, self._account_limits)
         self._ledger.run(call)
         self._publish_calendars()
+        forget_earlier(self._ledger)
         self._published = True
 
     def _publish_calendars(self) -> None:

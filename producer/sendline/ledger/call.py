@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from sendline.ledger.replies import ErrorReply
 from sendline.ledger.scripts import Script
 
 if TYPE_CHECKING:
@@ -26,18 +27,28 @@ class Call(Generic[T]):
     """Turns the server's reply into what the caller wants."""
 
     def command(self, seen: bytes) -> tuple[Argument, ...]:
-        """Return the command as it goes over the wire, the script named by its SHA1.
+        """Return the command as it goes over the wire, a script named by the function that the server keeps.
 
         `seen` is what the caller has seen of the ledger (see lineage.py).
         """
         if isinstance(self.target, Script):
-            return ("EVALSHA", self.target.sha, b"0", *self.arguments, seen)
+            return ("FCALL", self.target.function, b"0", *self.arguments, seen)
         return (self.target, *self.arguments)
 
-    def command_with_source(self, seen: bytes) -> tuple[Argument, ...]:
-        """Return the same with the script's source, for a server that does not know it yet."""
-        if isinstance(self.target, Script):
-            return ("EVAL", self.target.source, b"0", *self.arguments, seen)
+    def loading(self) -> tuple[Argument, ...]:
+        """Return the command by which a server learns the function that it does not know yet."""
+        return ("FUNCTION", "LOAD", self.target.library if isinstance(self.target, Script) else "")
+
+    def again(self, loaded: Any, seen: bytes) -> tuple[Argument, ...]:
+        """Return the command that follows `loading`, which was answered by `loaded`.
+
+        A server without memory for the function gets its text with the call, unless the verb would fill it
+        further. Raises ErrorReply where the server refuses functions.
+        """
+        if isinstance(loaded, ErrorReply) and not str(loaded).endswith("already exists"):
+            if not (str(loaded).startswith("OOM") and isinstance(self.target, Script) and self.target.unkept):
+                raise loaded
+            return ("EVAL", self.target.unkept, b"0", *self.arguments, seen)
         return self.command(seen)
 
     def answer(self, reply: Any, lineage: "Lineage") -> T:

@@ -14,7 +14,7 @@ from sendline.ledger.async_link import AsyncLink, LoopLinks
 from sendline.ledger.faults import explain
 from sendline.ledger.lineage import Lineage
 from sendline.ledger.link import Link, left
-from sendline.ledger.replies import ErrorReply, Garbled, accepted, has_moved, packed
+from sendline.ledger.replies import ErrorReply, Garbled, accepted, has_moved, is_unknown, packed
 from sendline.ledger.turns import NoTurn, Turns
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ BACKOFF: Final = 0.02
 Every verb has its effect once however often it arrives, so one more try is safe.
 """
 _FAULTS: Final = (OSError, Garbled, ErrorReply)
-_NO_SCRIPT: Final = "NOSCRIPT"
 
 
 class Ledger:
@@ -91,8 +90,9 @@ class Ledger:
     def _send(self, call: "Call[T]", until: float) -> Any:
         seen = self._lineage.packed
         reply = self._ask(packed(call.command(seen)), until)
-        if isinstance(reply, ErrorReply) and str(reply).startswith(_NO_SCRIPT):
-            reply = self._ask(packed(call.command_with_source(seen)), until)
+        if is_unknown(reply):
+            loaded = self._ask(packed(call.loading()), until)
+            reply = self._ask(packed(call.again(loaded, seen)), until)
         return accepted(reply)
 
     def _ask(self, command: bytes, until: float) -> Any:
@@ -217,8 +217,9 @@ class AsyncLedger:
     async def _send(self, here: LoopLinks, call: "Call[T]", until: float) -> Any:
         seen = self._lineage.packed
         reply = await self._ask(here, packed(call.command(seen)), until)
-        if isinstance(reply, ErrorReply) and str(reply).startswith(_NO_SCRIPT):
-            reply = await self._ask(here, packed(call.command_with_source(seen)), until)
+        if is_unknown(reply):
+            loaded = await self._ask(here, packed(call.loading()), until)
+            reply = await self._ask(here, packed(call.again(loaded, seen)), until)
         return accepted(reply)
 
     async def _ask(self, here: LoopLinks, command: bytes, until: float) -> Any:

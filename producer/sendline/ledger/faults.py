@@ -55,4 +55,6 @@ def _answered(text: str, where: str) -> LedgerError:
         return LedgerRefused(f"{where} does not permit the user of redis_url what Sendline needs")
     if text.startswith("MISCONF"):
         return LedgerRefused(f"{where} can't write to its disk; see its log")
+    if text.startswith("unknown command") and "FCALL" in text:
+        return LedgerRefused(f"{where} is too old: Sendline needs Redis 7 or newer, or Valkey")
     return LedgerRefused(f"{where} answered: {text[:200]}")

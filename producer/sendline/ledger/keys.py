@@ -73,7 +73,6 @@ KEYS: Final[dict[str, str]] = {
     "decision": "sl:x:",  # + name of a call: string, what it came to
     "settler": "sl:s:",  # + dispatcher: string, the number of its last settle
     "tick": "sl:tick",  # string: which worker ticks
-    "nothing": "sl:0",  # never there: see go_on_when_full in record.lua
 }
 
 

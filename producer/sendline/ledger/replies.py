@@ -53,6 +53,11 @@ def has_moved(reply: Any) -> bool:
     return isinstance(reply, ErrorReply) and str(reply).startswith(_MOVED)
 
 
+def is_unknown(reply: Any) -> bool:
+    """Return whether the server does not know the function that was called."""
+    return isinstance(reply, ErrorReply) and str(reply).startswith("ERR Function not found")
+
+
 def accepted(reply: Any) -> Any:
     """Return `reply`. Raises it where it is an ErrorReply."""
     if isinstance(reply, ErrorReply):

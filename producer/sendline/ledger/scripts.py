@@ -1,8 +1,8 @@
 """The Lua scripts: one verb a file, behind a prelude that carries what Python knows.
 
 Keys, record fields, statuses and the table of moves stand once, in Python, and are written into the
-scripts from there. The server runs a whole script at each call, so one carries only what its verb uses. A
-script is called by its SHA1, so two releases can run side by side.
+scripts from there. A script carries only what its verb uses. The server keeps it as a function (see
+functions.py), whose name tells its text apart from others, so two releases can run side by side.
 """
 
 import re
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from sendline.contract.campaign import BAD
 from sendline.contract.lane import LANE_CODES
 from sendline.contract.status import CODES, EDGES, FINAL, Cause, Status
+from sendline.ledger.functions import library, unkept
 from sendline.ledger.keys import KEYS
 from sendline.ledger.record import FIELDS, VERSION, Flag
 
@@ -43,8 +44,13 @@ PARTS: Final = {
     "keyring": ("keyring",),
 }
 """What stands behind that, before some verbs."""
+GROWING: Final = frozenset(("accept", "enlist", "found", "bind", "remember", "issue", "reject"))
+"""Verbs that fill the ledger: refused where the server has no memory left. All others let it drain."""
 SERVER_CLOCK: Final = "return redis.call('TIME')"
 """The body of the scripts' clock. Tests of time put another one in its place."""
+
+OURS: Final = "sendline_"
+"""What names of our functions begin with."""
 
 _COMMENT: Final = re.compile(r"(?m) *--.*$")
 _FUNCTION: Final = re.compile(r"(?ms)^(local function \w+\(.*?^end\n)")
@@ -57,17 +63,29 @@ class Script:
     """One verb, ready to be called."""
 
     name: str
-    source: str = field(repr=False)
-    sha: str
+    function: str
+    """The name by which the server knows it, as function and as library."""
+    library: str = field(repr=False)
+    """What FUNCTION LOAD takes."""
+    unkept: str = field(repr=False)
+    """What EVAL takes, where the server has no memory left for a library; '' for verbs that fill it."""
 
 
 @cache
 def script(verb: str, clock: str = SERVER_CLOCK) -> Script:
     """Return the script of `verb`, with the prelude before it."""
+    text = source(verb, clock)
+    grows = verb in GROWING
+    digest = sha1(library("", text, when_full=not grows).encode(), usedforsecurity=False).hexdigest()
+    function = f"{OURS}{verb}_{digest[:12]}"
+    return Script(verb, function, library(function, text, when_full=not grows), "" if grows else unkept(text))
+
+
+def source(verb: str, clock: str = SERVER_CLOCK) -> str:
+    """Return the Lua text of `verb` as it reads, before it is made into a function."""
     parts = [_read(f"parts/{part}.lua") for part in PARTS.get(verb, ())]
     body = _without_idle(_with_constants("\n".join([prelude(), *parts, _read(f"{verb}.lua")])))
-    source = f"{tables(clock, within=body)}\n{body}"
-    return Script(verb, source, sha1(source.encode(), usedforsecurity=False).hexdigest())
+    return f"{tables(clock, within=body)}\n{body}"
 
 
 def prelude() -> str:
@@ -111,10 +129,7 @@ def _constants() -> "Mapping[str, Mapping[str, object]]":
 
 
 def _without_idle(source: str) -> str:
-    """Return `source` without comments, and without the functions of its outermost level that nothing calls.
-
-    Each one that is left is made anew at each call.
-    """
+    """Return `source` without comments, and without outermost functions that nothing calls."""
     kept: list[str] = []
     words: set[str] = set()
     for block in reversed(_FUNCTION.split(_COMMENT.sub("", source))):
@@ -128,7 +143,7 @@ def _without_idle(source: str) -> str:
 def _with_constants(source: str) -> str:
     """Return `source` with `K.message` and its like replaced by what they stand for.
 
-    Making those tables anew at each call, and looking them up, costs more than most verbs do otherwise.
+    Looking them up costs more than it seems: a record is read and written by them.
     """
     return re.sub(r"(?<![\w.])(K|F|S|FLAG)\.(\w+)", lambda m: str(_constants()[m[1]][m[2]]), source)
 

@@ -120,7 +120,7 @@ def test_without_the_ledger_what_may_have_been_accepted_is_uncertain(valkey, led
     with behind_a_proxy(valkey, ledger) as (api, proxy):
         app = App(api.url, api.key("send")[1])
         assert isinstance(app.send(), Accepted)
-        proxy.drop_replies(2, after=b"EVALSHA")
+        proxy.drop_replies(2, after=b"FCALL")
         assert isinstance(app.send(), Uncertain)
         proxy.drop_none()
         proxy.freeze()

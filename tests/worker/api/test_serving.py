@@ -69,9 +69,9 @@ def test_requests_at_the_same_time_share_calls(valkey, ledger, publish, raw):
     messages = [{**NEW, "to": f"+1311555{number:04d}"} for number in range(200)]
     with behind_a_proxy(valkey, ledger) as (api, proxy):
         proxy.delay(0.1)
-        before = raw.info("commandstats")["cmdstat_evalsha"]["calls"]
+        before = raw.info("commandstats")["cmdstat_fcall"]["calls"]
         answers = post_all(api, messages)
-        calls = raw.info("commandstats")["cmdstat_evalsha"]["calls"] - before
+        calls = raw.info("commandstats")["cmdstat_fcall"]["calls"] - before
         assert [each.json()["to"] for each in answers] == [each["to"] for each in messages]
         assert accepted(api) == 200
     assert calls < 100
@@ -146,7 +146,7 @@ def test_a_message_whose_answer_was_lost_is_accepted_once_with_its_key(valkey, l
         client.headers["Idempotency-Key"] = "order 1"
         assert client.post(PATH, json=NEW).status_code == 202
         client.headers["Idempotency-Key"] = "order 2"
-        proxy.drop_replies(2, after=b"EVALSHA")
+        proxy.drop_replies(2, after=b"FCALL")
         told_away(client.post(PATH, json=NEW))
         proxy.drop_none()
         answer = poll(lambda: (a := client.post(PATH, json=NEW)).status_code == 202 and a)

@@ -347,7 +347,7 @@ def test_a_replay_whose_answer_is_lost_twice_counts_each_notice_once(
     )
     with Proxy(urlsplit(redis_url).path) as proxy:
         monkeypatch.setenv("SENDLINE_REDIS_URL", proxy.redis_url)
-        proxy.drop_replies(2, after=notices.script("replay").sha.encode())
+        proxy.drop_replies(2, after=notices.script("replay").function.encode())
         assert run("replay", MARK) == (0, "ok 3 lost notices will be told after all\n", "")
         assert proxy.dropped == 2
     assert len(hooks.take()) == 3
@@ -402,7 +402,7 @@ def test_a_drop_whose_answer_is_lost_is_done_all_the_same(run, hooks, world, red
     )
     with Proxy(urlsplit(redis_url).path) as proxy:
         monkeypatch.setenv("SENDLINE_REDIS_URL", proxy.redis_url)
-        proxy.drop_replies(1, after=notices.script("drop").sha.encode())
+        proxy.drop_replies(1, after=notices.script("drop").function.encode())
         code, out, err = run("drop", MARK, "--yes")
         assert proxy.dropped == 1
     assert (code, err) == (0, "")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CLOCKS_APART: Final = 2.0
 """Seconds by which this machine's clock and the server's may differ."""
-OLDEST: Final = (6, 2)
+OLDEST: Final = (7, 0)
 """The oldest Redis that knows the commands of the ledger (LPOP with a count)."""
 
 
@@ -66,7 +66,7 @@ def _version(about: "Mapping[str, str]") -> str:
 def _check_kind(about: "Mapping[str, str]") -> "Iterator[Check]":
     numbers = [int(part) for part in about.get("redis_version", "0").split(".")[:2] if part.isdigit()]
     if tuple(numbers) < OLDEST:
-        yield Check("FAIL", "version", "too old", "Redis 6.2 or newer, or Valkey")
+        yield Check("FAIL", "version", "too old", "Redis 7 or newer, or Valkey")
     if about.get("cluster_enabled") == "1":
         yield Check("FAIL", "kind", "this is a Redis Cluster", "use one primary without cluster mode")
     elif about.get("redis_mode") == "sentinel":

@@ -4,8 +4,6 @@
 --     where the map has '*', everything that was adjusted is taken back first
 -- Returns 1, or 0 where no worker has published the account.
 
-go_on_when_full()
-
 local name, changes = ARGV[2], cmsgpack.unpack(ARGV[3])
 local key = K.account .. name
 local configured = redis.call('HEXISTS', key, 'interval') == 1 and redis.call('HGET', key, 'configured')

@@ -5,8 +5,6 @@
 -- ARGV[2] lane  [3] route  [4] row
 -- Returns 1 where it was not so, else 0.
 
-go_on_when_full()
-
 local lane, route, row = ARGV[2], ARGV[3], ARGV[4]
 local line, changed = lane .. ':' .. route, 0
 

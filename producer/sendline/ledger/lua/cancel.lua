@@ -3,8 +3,6 @@
 -- ARGV[2] id
 -- Returns the record as it then stands, or nil where the message is unknown.
 
-go_on_when_full()
-
 local id = ARGV[2]
 local r = load(id)
 if not r then

@@ -19,8 +19,6 @@ local QUANTUM = 8 -- messages of one turn
 local FULL_FOR_US, IN_FLIGHT_FOR_US = 20000, 1000000
 local GATHER_US = 5000 -- at high rates tokens are let gather for so long: one call for several messages
 
-go_on_when_full()
-
 local reply = {NOW_US, 0, 0}
 
 if BEHIND then

@@ -10,8 +10,6 @@
 -- Returns 1. Accounts that the earlier directory named and this one does not, stop being claimed for. What a person
 -- has adjusted stays in force.
 
-go_on_when_full()
-
 local before = redis.call('GET', K.directory)
 if before then
   for _, account in ipairs(cjson.decode(before).accounts) do

@@ -5,8 +5,6 @@
 -- Returns for each 'decided'; 'settled' (it is not uncertain, or no longer); 'over' (its deadline has passed: it is
 -- final); 'expired' (its validity has ended: it is not sent late); 'canceled' (a person said so earlier); 'unknown'.
 
-go_on_when_full()
-
 local decision, reason = ARGV[2], ARGV[3]
 
 local function decide(id)

@@ -3,8 +3,6 @@
 -- ARGV[2] mark
 -- Returns how many messages it was not told of; -1 where there is no such endpoint.
 
-go_on_when_full()
-
 local mark = ARGV[2]
 if redis.call('EXISTS', K.endpoint .. mark) == 0 then
   return close(-1)

@@ -4,8 +4,6 @@
 -- Returns for each 0 nothing of it was there, 1 it is final, 2 it waited and is canceled, 3 it is under way: its fate is still
 -- followed, and it is not sent again.
 
-go_on_when_full()
-
 local to = ARGV[2]
 local reply, ids = {}, {}
 for place = 3, #ARGV do

@@ -5,8 +5,6 @@
 -- Returns {messages that it wrote, where to go on ('': that was the end), 1 if it was on the suppression list and is not any
 -- more, requests that could not be read and held it}. The list and the requests are looked at by the first call.
 
-go_on_when_full()
-
 local READ = 1000 -- entries a call
 local number, from = ARGV[2], ARGV[4]
 

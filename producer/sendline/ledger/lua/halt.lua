@@ -3,8 +3,6 @@
 -- ARGV[2] account  [3] the person's reason ('': none, or the one that was given before)
 -- Returns 1, or 0 where no worker has published the account.
 
-go_on_when_full()
-
 local key = K.account .. ARGV[2]
 if redis.call('HEXISTS', key, 'interval') == 0 then
   return close(0)

@@ -6,8 +6,6 @@
 -- An entry of the stream holds a packed array: account, sender, recipient, text, at (ms), keyword, provider id. Its id is
 -- `<number>-<us>`; the numbers have no gap but the one behind a recovery.
 
-go_on_when_full()
-
 local KNOWN_FOR, NAMELESS_FOR = 259200000, 60000 -- ms: by its provider's id; by what it says
 local NUMBERS_JUMP = 1000000 -- beyond any number that was given out and forgotten
 

@@ -5,8 +5,6 @@
 -- Returns for each {id, record}. Each is asked about again after as long as it has been uncertain, or sent, between
 -- half a minute and an hour; what is sent, until its deadline.
 
-go_on_when_full()
-
 local LOOKED_AT = 100
 local LONGEST = 3600000 -- ms
 local SHARE = 10 -- of an account's rate at most one token in so many: sending goes on

@@ -6,8 +6,6 @@
 -- tries in vain, record of the message or '', end of the claim ms}}. An endpoint that fails is tried with one at a time, and
 -- one that is not known to take them with few.
 
-go_on_when_full()
-
 local room, lease, most_each = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local places, places_each = cmsgpack.unpack(ARGV[5]), tonumber(ARGV[6])
 local LOOKED_AT, RETURNED = 200, 100

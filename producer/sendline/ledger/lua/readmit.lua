@@ -3,8 +3,6 @@
 -- ARGV[2] mark
 -- Returns how many messages wait for it to be told of them; -1 where there is no such endpoint.
 
-go_on_when_full()
-
 local HURRIED = 10000 -- messages; others wait for their own instants, an hour at most
 local mark = ARGV[2]
 local key = K.endpoint .. mark

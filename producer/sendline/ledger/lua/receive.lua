@@ -7,8 +7,6 @@
 -- 'parked' (its provider id is not known yet); 'foreign' (the message is another account's, or was guessed and the
 -- provider's id is another message's); 'unknown'.
 
-go_on_when_full()
-
 -- Keeps a receipt until the provider id it names is known; the oldest gives way where there are too many.
 local function park(digest, status, code, reason)
   if digest == '' or status < 0 then

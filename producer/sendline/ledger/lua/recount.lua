@@ -6,8 +6,6 @@
 --     [5] packed array: name of a campaign, its counts as in [3] packed once more, the next name, ...
 -- Returns 1, or 0 where something has moved: then nothing changed.
 
-go_on_when_full()
-
 if BEHIND or SEQ ~= tonumber(ARGV[2]) then
   return close(0)
 end

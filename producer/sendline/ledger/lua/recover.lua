@@ -8,8 +8,6 @@
 -- Claims follow the rows' order and the accounts' rates. So of each row only so many from its head may have been
 -- claimed as its accounts could send meanwhile; and what came due meanwhile, and what was being sent.
 
-go_on_when_full()
-
 local LONGEST_LEASE = 120000 -- ms
 local STEP = 200
 local CLAIMS_JUMP = 100000000 -- beyond any token that was given out and forgotten

@@ -5,8 +5,6 @@
 --     must end, in the record of the message that it names
 -- Returns 1 where it was mended, 0 where it is no longer as it was seen.
 
-go_on_when_full()
-
 local key, seen, right, provider_id = K.index .. ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local r = load(right ~= '' and right or seen)
 

@@ -5,8 +5,6 @@
 --     `:row` unless that is empty) where its id was seen
 -- Returns what it mended, in words: 'place', 'extra place', 'timer', 'lifetime', 'question'.
 
-go_on_when_full()
-
 local id, lease = ARGV[2], tonumber(ARGV[3])
 local mended = {}
 

@@ -3,8 +3,6 @@
 -- ARGV[2] digest of account and provider id
 -- Returns 1 where it was not so, else 0.
 
-go_on_when_full()
-
 local digest = ARGV[2]
 local parked = redis.call('HGET', K.parked, digest)
 local readable, receipt = pcall(cmsgpack.unpack, parked or '')

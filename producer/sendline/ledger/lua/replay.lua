@@ -3,8 +3,6 @@
 -- ARGV[2] mark  [3] most  [4] name of the person's call: the same name is the same call again
 -- Returns how many were taken; -1 where there is no such endpoint.
 
-go_on_when_full()
-
 local mark, most = ARGV[2], tonumber(ARGV[3])
 if redis.call('EXISTS', K.endpoint .. mark) == 0 then
   return close(-1)

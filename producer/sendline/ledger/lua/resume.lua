@@ -4,8 +4,6 @@
 -- ARGV[2] account
 -- Returns 1, or 0 where no worker has published the account.
 
-go_on_when_full()
-
 local key = K.account .. ARGV[2]
 if redis.call('HEXISTS', key, 'interval') == 0 then
   return close(0)

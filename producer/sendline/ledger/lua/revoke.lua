@@ -3,8 +3,6 @@
 -- ARGV[2..] ids
 -- Returns for each 1 where it was in force until now, 0 where it was revoked before, -1 where there is none.
 
-go_on_when_full()
-
 local verdicts = {}
 for place = 2, #ARGV do
   local raw = redis.call('HGET', K.api_keys, ARGV[place])

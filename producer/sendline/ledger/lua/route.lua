@@ -3,8 +3,6 @@
 -- ARGV[2..]: for each message a packed array: id, lane, route ('': nothing can carry it), code, reason
 -- Returns how many moved.
 
-go_on_when_full()
-
 local moved = 0
 for place = 2, #ARGV do
   local id, lane, route, code, reason = unpack(cmsgpack.unpack(ARGV[place]))

@@ -10,8 +10,6 @@
 -- new: a receipt came first, or the claim was judged dead); 'dead' (the claim is no longer this one: only its
 -- timeline tells of it); 'unknown'; 'late' (a later call of this dispatcher came first: nothing changed).
 
-go_on_when_full()
-
 local number = tonumber(ARGV[3])
 local last = tonumber(redis.call('GET', K.settler .. ARGV[2]) or 0)
 local reply = {}

@@ -4,8 +4,6 @@
 --     [5] number of a claim whose answer never came (0: none): what it took goes back unsent
 -- Returns 1 where work is near, else 0; 0 too where a later call of this dispatcher came before this one.
 
-go_on_when_full()
-
 local dispatcher, call, unanswered = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[5])
 local before = redis.call('GET', K.dispatcher .. dispatcher)
 before = before and cmsgpack.unpack(before) or {0}

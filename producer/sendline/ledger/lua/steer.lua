@@ -4,8 +4,6 @@
 --     [4] schedule: the instant (ms) at which it starts; pause: the cause ('': a person said so)
 -- Returns {1 done, 0 not from the state that it is in, -1 no such campaign; its state before}.
 
-go_on_when_full()
-
 local FROM = {
   start = {created = true, scheduled = true},
   schedule = {created = true, scheduled = true},

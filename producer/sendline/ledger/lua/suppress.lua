@@ -4,12 +4,9 @@
 -- Returns how many were not on the list before, or how many were. One that is there keeps its first entry.
 -- An entry is a packed array: since (ms), why, account ('': a person said so); inbound.lua writes the same.
 
-go_on_when_full()
-
 local changed = 0
 
 if ARGV[2] == 'remove' then
-  go_on_when_full()
   for place = 4, #ARGV do
     changed = changed + redis.call('HDEL', K.suppressed, ARGV[place])
   end

@@ -4,8 +4,6 @@
 -- Returns {1 if this worker ticks else 0, messages looked at, 1 if the ledger is behind what somebody has seen of it:
 -- then nothing is looked at until `sendline recover`}.
 
-go_on_when_full()
-
 local GAP, GAPS_KEPT = 3000, 20 -- ms without a tick: one such time may be a failover's
 local worker, lock, most = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local holder = redis.call('GET', K.tick)

@@ -6,8 +6,6 @@
 -- Returns for each 'told', 'waits' (something is left to tell), 'rests' (so it does, and the endpoint fails), 'stopped'
 -- (nothing more is told it until a person says so) or 'unknown'. Where the claim is over only what was taken counts.
 
-go_on_when_full()
-
 local KEPT_FOR = tonumber(ARGV[2])
 local FIRST_REST = 5000 -- ms for which a failing endpoint is left alone, doubled each time
 

@@ -3,8 +3,6 @@
 -- ARGV[2] number  [3] mark of the endpoint
 -- Returns how many such things there were.
 
-go_on_when_full()
-
 local number, mark = ARGV[2], ARGV[3]
 local ABOUT = 'in:' -- what came in is told under this, and a digest: see inbound.lua
 local SENDER = 5 -- its place in the packed event

@@ -74,7 +74,6 @@ do
   function fall_behind(era, seq, mark)
     BEHIND = cmsgpack.pack({NOW, last_known(mark), seq, SEQ, limits_in_force(), era})
     SEQ, MARK = math.max(SEQ, seq) + SEQ_JUMP, NOW_US
-    redis.call('DEL', K.nothing) -- see go_on_when_full
     redis.call('HSET', K.meta, 'behind', BEHIND, 'seq', string.format('%.0f', SEQ), 'mark', string.format('%.0f', MARK))
   end
 

@@ -96,12 +96,6 @@ local function argument(place)
   return {cmsgpack.unpack(ARGV[place]:sub(2))} -- as in `read`
 end
 
--- Redis out of memory refuses a script whose first write needs some; after any other write it lets it go on.
--- Every verb that helps the ledger drain begins with this one.
-local function go_on_when_full()
-  redis.call('DEL', K.nothing)
-end
-
 -- Writes a record. Returns it as it is stored.
 local function save(id, r, ttl)
   local raw = cmsgpack.pack(r)
