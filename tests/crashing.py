@@ -214,7 +214,8 @@ def crashing_worker(settings: "Settings", fuses: Fuses, *, on_ready: Callable[..
     """Run a worker with the steps in it, with short slices of time, and soon woken after a kill."""
     from sendline_worker.dispatch import dispatcher
 
-    dispatcher.LINGER, dispatcher.PROMISE = LINGER, PROMISE  # type: ignore[misc]
+    dispatcher.LINGER = dispatcher.NEAR = LINGER  # type: ignore[misc]
+    dispatcher.PROMISE = PROMISE  # type: ignore[misc]
     install(fuses, "child", "parent")
     return brief_worker(settings, CRASHING_SLICE, on_ready=on_ready)
 

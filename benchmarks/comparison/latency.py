@@ -21,12 +21,12 @@ from sendline_worker.dispatch.dispatcher import LINGER
 
 PART: Final = "idle: send() to arrival"
 SAMPLES: Final = 120
-"""Of each, in all rounds together."""
+"""Of each, in all rounds together; of who is asleep, a quarter: that takes its time."""
 HOUSES: Final = 4
 """Of Sendline: each rests while the others are asked, so that no dispatcher is awake any more."""
 REST: Final = LINGER + 0.7
 APART: Final = 0.1
-"""Seconds between two messages, of whomever."""
+"""Seconds between two messages, of whomever, at least."""
 POOLS: Final = (Celery("threads", 16), Celery("prefork", 8))
 
 Send = Callable[[tuple[str, str]], None]
@@ -39,21 +39,25 @@ class Way:
     who: str
     mark: str
     sends: Iterator[Send]
+    samples: int
+    every: float
+    """Seconds between two samples."""
 
 
 def measure(session: Session, book: Book, asked: Asked) -> None:
     """Send one message after the other, by turns, and look at the provider's log for their arrivals."""
     samples = max(8, round(SAMPLES * asked.scale))
-    session.say(f"idle: {samples} messages of each")
+    seconds = time_for(samples)
+    session.say(f"idle: {samples} messages of each, {asleep(samples)} of who is asleep: {seconds:.0f} s")
     with ExitStack() as exits:
         folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="sl")))
         ways = [
-            *sendline_ways(session, exits, folder),
-            *(plain_way(session, exits, folder, p) for p in POOLS),
+            *sendline_ways(session, exits, folder, samples),
+            *(plain_way(session, exits, folder, p, samples) for p in POOLS),
         ]
         session.provider.reset()
-        sent = probe(ways, samples)
-        arrived = arrivals(session, ways, samples)
+        sent = probe(ways)
+        arrived = arrivals(session, ways)
     for way in ways:
         took = [(arrived[key] - at) * 1000 for key, at in sent.items() if key.startswith(f"{way.mark} ")]
         write_down(book, PART, way.who, took)
@@ -67,10 +71,22 @@ def conditions(book: Book) -> None:
     book.note(PART, f"Sendline: `{' '.join(['sendline', *command(Path('sendline.toml'), 2)[1:]])}`")
     for pool in POOLS:
         book.note(PART, f"Celery, {pool.pool}: one `celery worker --concurrency {pool.concurrency}`")
-    book.note(PART, f"one message at a time, {APART * 1000:.0f} ms apart; until the whole request was read")
+    book.note(
+        PART, f"one message at a time, at least {APART * 1000:.0f} ms apart; until the whole request was read"
+    )
 
 
-def sendline_ways(session: Session, exits: ExitStack, folder: Path) -> list[Way]:
+def asleep(samples: int) -> int:
+    """Return how many samples are taken of who is asleep, where others give `samples`."""
+    return max(HOUSES, samples // 4)
+
+
+def time_for(samples: int) -> float:
+    """Return the seconds that all samples take."""
+    return (HOUSES + asleep(samples)) * REST / HOUSES
+
+
+def sendline_ways(session: Session, exits: ExitStack, folder: Path, samples: int) -> list[Way]:
     """Return how to send by a Sendline that sleeps, and by one that is awake."""
     houses: list[House] = []
 
@@ -83,12 +99,15 @@ def sendline_ways(session: Session, exits: ExitStack, folder: Path) -> list[Way]
         where = (folder, session.provider.url, valkey)
         houses.append(exits.enter_context(house(*where, processes=2, name=f"sendline{number}")))
     exits.callback(ask_to_end)
-    asleep = itertools.cycle(each.send for each in houses[:-1])
+    sleepers = itertools.cycle(each.send for each in houses[:-1])
     awake = itertools.repeat(houses[-1].send)
-    return [Way("Sendline, asleep", "asleep", asleep), Way("Sendline, awake", "awake", awake)]
+    return [
+        Way("Sendline, asleep", "asleep", sleepers, asleep(samples), REST / HOUSES),
+        Way("Sendline, awake", "awake", awake, samples, time_for(samples) / (samples + HOUSES)),
+    ]
 
 
-def plain_way(session: Session, exits: ExitStack, folder: Path, celery: Celery) -> Way:
+def plain_way(session: Session, exits: ExitStack, folder: Path, celery: Celery, samples: int) -> Way:
     """Return how to send by the plain program."""
     valkey = exits.enter_context(server(folder, celery.pool))
     stage = Stage(folder, session.provider, session.at, valkey)
@@ -99,29 +118,35 @@ def plain_way(session: Session, exits: ExitStack, folder: Path, celery: Celery) 
     def send(message: tuple[str, str]) -> None:
         app.send(str(next(places)), message[0], SENDER, message[1])
 
-    return Way(f"Celery, {celery.pool}", celery.pool, itertools.repeat(send))
+    every = time_for(samples) / (samples + HOUSES)
+    return Way(f"Celery, {celery.pool}", celery.pool, itertools.repeat(send), samples, every)
 
 
-def probe(ways: list[Way], samples: int) -> dict[str, float]:
-    """Send `samples` messages each way; return when each was sent. The first ones only warm up."""
+def probe(ways: list[Way]) -> dict[str, float]:
+    """Send one message after the other; return when each was sent. The first of each way only warm up."""
     sent: dict[str, float] = {}
-    for number in range(-HOUSES, samples):
-        began = time.monotonic()
-        for way in ways:
-            send, mark = next(way.sends), way.mark if number >= 0 else "warm"
-            message = recipient(number), text(mark, number)
-            at = time.monotonic()
-            send(message)
-            if number >= 0:
-                sent[f"{mark} {number}"] = at
-            time.sleep(APART)
-        time.sleep(max(0.0, began + REST / HOUSES - time.monotonic()))
+    began = time.monotonic()
+    for after, number, way in sorted(turns(ways), key=lambda turn: turn[:2]):
+        time.sleep(max(APART, began + after - time.monotonic()))
+        mark = way.mark if number >= 0 else "warm"
+        send, message = next(way.sends), (recipient(number), text(mark, number))
+        at = time.monotonic()
+        send(message)
+        if number >= 0:
+            sent[f"{mark} {number}"] = at
     return sent
 
 
-def arrivals(session: Session, ways: list[Way], samples: int) -> dict[str, float]:
+def turns(ways: list[Way]) -> Iterator[tuple[float, int, Way]]:
+    """Yield for each message after how many seconds it is sent, its number, and how."""
+    for way in ways:
+        for number in range(-HOUSES, way.samples):
+            yield (number + HOUSES) * way.every, number, way
+
+
+def arrivals(session: Session, ways: list[Way]) -> dict[str, float]:
     """Return when all of them had arrived."""
-    expected = (samples + HOUSES) * len(ways)
+    expected = sum(way.samples + HOUSES for way in ways)
     wait(lambda: session.provider.count() >= expected, 20, "all messages of an idle system")
     found: dict[str, float] = {}
     for way in ways:

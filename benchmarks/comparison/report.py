@@ -79,6 +79,7 @@ def write(place: Path, head: dict[str, Any], book: Book, found: Sequence[Target]
         lines += [f"## {part[0].upper()}{part[1:]}", "", *part_table(book, part), ""]
         lines += [*(f"- {each}" for each in book.notes.get(part, ())), ""]
     path = place / "results.md"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     return path
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sendline_worker.dispatch.connections import MOST, Connections
+from sendline_worker.dispatch.connections import MOST, Connections, Freed
 from sendline_worker.dispatch.sharing import ALPHA, admitted, room_of_several
 
 
@@ -74,12 +74,12 @@ def test_the_end_of_a_call_is_news_where_its_account_had_its_share(full):
         connections.begin("hangs")
     left = connections.room().left
     assert left == {"hangs": 15}
-    assert connections.end("hangs"), "the claim is under way: it may find the account full"
+    assert connections.end("hangs") is Freed.SOME, "the claim is under way: it may find the account full"
     taken = 15 if full else 14
     for _ in range(taken):
         connections.begin("hangs")
     connections.taken(left, ["hangs"] * taken)
-    assert connections.end("hangs") is full
+    assert connections.end("hangs") is (Freed.SOME if full else Freed.NONE)
 
 
 def test_the_end_of_a_call_is_news_where_there_was_no_room():
@@ -87,4 +87,9 @@ def test_the_end_of_a_call_is_news_where_there_was_no_room():
     for _ in range(10):
         connections.begin("only")
     assert connections.free == 0
-    assert [connections.end("only") for _ in range(3)] == [True, True, False]
+    assert [connections.end("only") for _ in range(4)] == [
+        Freed.AT_ONCE,  # for an urgent message
+        Freed.SOME,
+        Freed.AT_ONCE,  # as many as are worth a claim
+        Freed.NONE,
+    ]

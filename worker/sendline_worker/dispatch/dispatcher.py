@@ -14,7 +14,7 @@ from sendline.contract.errors import LedgerError
 from sendline.ledger import work
 from sendline_worker import elapsed
 from sendline_worker.dispatch.bell import Bell
-from sendline_worker.dispatch.connections import Connections
+from sendline_worker.dispatch.connections import Connections, Freed
 from sendline_worker.dispatch.latest import latest
 from sendline_worker.dispatch.policy import RetryPolicy, not_ours, settlement
 from sendline_worker.dispatch.tasks import end
@@ -32,14 +32,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("sendline.dispatch")
 
-LINGER: Final = 2.0
-"""Seconds for which a dispatcher with nothing to do stays awake; work due within it is waited for."""
+LINGER: Final = 15.0
+"""Seconds for which a dispatcher with nothing to do stays awake, so that no task of Celery is needed."""
+NEAR: Final = 2.0
+"""Seconds within which work that is due keeps it awake for longer."""
 PROMISE: Final = 3.0
-"""It claims again within this time: LINGER and a reserve."""
+"""It claims again within this time, as long as it is awake: LOOK and a reserve."""
 LOOK: Final = 0.5
 """The longest rest, so that an orderly shutdown is seen soon."""
 AWAY: Final = 0.5
 """Seconds between two tries while the ledger is away."""
+GATHER: Final = 0.012
+"""Seconds for which connections that come free are gathered: one claim for several messages."""
 LAST_TRIES: Final = 3.0
 """Seconds for which a worker that ends tries to give back what a claim without an answer may have taken."""
 
@@ -86,7 +90,7 @@ class Dispatcher:
         self._news = asyncio.Event()
 
     async def run(self, slice_seconds: float) -> None:
-        """Claim until nothing may go within LINGER, the slice ends, or the worker stops."""
+        """Claim until nothing is to be done for LINGER, the slice ends, or the worker stops."""
         ends_at = time.monotonic() + slice_seconds
         if self._unanswered is not None and self._resolving is None:
             await self._sign_off()  # a fault had ended the slice before
@@ -152,7 +156,7 @@ class Dispatcher:
             room=room.most,
             room_below_urgent=room.not_urgent,
             lease=self._bounds.lease,
-            horizon=LINGER,
+            horizon=NEAR,
             promise=PROMISE,
             may_sign_off=may_sign_off,
             shares=self._bounds.shares,
@@ -166,7 +170,8 @@ class Dispatcher:
             return LOOK  # only a call that ends, or an urgent message, which rings, makes a difference
         if claimed.next_at is None:
             return LOOK
-        return min((claimed.next_at - claimed.now) / 1_000_000, LOOK)
+        least = 0.0 if self._connections.are_many_free else GATHER
+        return max(least, min((claimed.next_at - claimed.now) / 1_000_000, LOOK))
 
     async def _rest(self, seconds: float) -> None:
         """Return when a message arrives or a call ends, at the latest after `seconds`."""
@@ -206,7 +211,7 @@ class Dispatcher:
 
     async def _signed_off(self) -> bool:
         unanswered = self._unanswered.request.number if self._unanswered else 0
-        call = work.sign_off(self._limits, self._name, self._number, horizon=LINGER, unanswered=unanswered)
+        call = work.sign_off(self._limits, self._name, self._number, horizon=NEAR, unanswered=unanswered)
         try:
             await self._ledger.run(call)
         except LedgerError as error:
@@ -222,8 +227,11 @@ class Dispatcher:
 
     def _ended(self, account: str, task: "asyncio.Task[None]") -> None:
         self._carrying.discard(task)
-        if self._connections.end(account):
+        freed = self._connections.end(account)
+        if freed is Freed.AT_ONCE:
             self._news.set()
+        elif freed is Freed.SOME:
+            task.get_loop().call_later(GATHER, self._news.set)
         if not task.cancelled() and task.exception() is not None:
             log.error("an attempt ended in a fault: %s", type(task.exception()).__name__)
 

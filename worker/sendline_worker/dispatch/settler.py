@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("sendline.dispatch")
 
-GATHER: Final = 0.004
+GATHER: Final = 0.008
 """Seconds for which outcomes are gathered before they are written."""
 MOST: Final = 128
 """Outcomes a call."""
