@@ -72,8 +72,26 @@ def change(world, message_id, **fields):
     world.raw.set(message_key(message_id), pack(values), keepttl=True)
 
 
-def index_key(provider_id, account="main"):
-    return KEYS["index"].encode() + digest(account, provider_id)
+def shelf_of(world, provider_id, account="main"):
+    """The shelf of the index on which the entry of a provider id stands, or may be put; and its digest."""
+    name = digest(account, provider_id)
+    for shelf in world.raw.scan_iter(KEYS["index"] + "*"):
+        if world.raw.hexists(shelf, name):
+            return shelf, name
+    day = world.clock.ms // 86_400_000
+    world.raw.hsetnx(KEYS["indexed"], day, 1)
+    return f"{KEYS['index']}{day}:0:{name[0] >> 4}", name
+
+
+def index(world, provider_id, message_id):
+    """Let the index name a message by a provider id, whatever is there."""
+    shelf, name = shelf_of(world, provider_id)
+    world.raw.hset(shelf, name, message_id)
+
+
+def unindex(world, provider_id):
+    """Take the entry of a provider id out of the index."""
+    world.raw.hdel(*shelf_of(world, provider_id))
 
 
 def count(world, **by):
@@ -291,20 +309,20 @@ DAMAGE = {
     ),
     # What points to messages
     "an index entry of another": Damage(
-        lambda w, m: w.raw.set(index_key("p-sent"), m["delivered"]), "by another provider id", "delivered"
+        lambda w, m: index(w, "p-sent", m["delivered"]), "by another provider id", "delivered"
     ),
     "an index entry too many": Damage(
-        lambda w, m: w.raw.set(index_key("p-nobody"), m["queued"]), "by another provider id", "queued"
+        lambda w, m: index(w, "p-nobody", m["queued"]), "by another provider id", "queued"
     ),
     "an index entry of a stranger": Damage(
-        lambda w, m: w.raw.set(index_key("p-nobody"), STRANGER), "names it, and it has no record", STRANGER
+        lambda w, m: index(w, "p-nobody", STRANGER), "names it, and it has no record", STRANGER
     ),
     "an index entry of garbage": Damage(
-        lambda w, m: w.raw.set(index_key("p-nobody"), b"garbage"),
+        lambda w, m: index(w, "p-nobody", b"garbage"),
         "an index entry names no message",
         b"garbage",
     ),
-    "no index entry": Damage(lambda w, m: w.raw.delete(index_key("p-sent")), "is not in the index", "sent"),
+    "no index entry": Damage(lambda w, m: unindex(w, "p-sent"), "is not in the index", "sent"),
     "a key of a stranger": Damage(
         lambda w, m: w.raw.set(KEYS["idempotency"].encode() + b"d" * 10, STRANGER + b"contents"),
         "idempotency keys name messages that have no record",

@@ -260,4 +260,6 @@ class World:
 
     def holder_of(self, account, provider_id):
         """The id of the message that a provider's id leads to."""
-        return self.raw.get(KEYS["index"].encode() + digest(account, provider_id))
+        name = digest(account, provider_id)
+        shelves = self.raw.scan_iter(KEYS["index"] + "*")
+        return next((found for shelf in shelves if (found := self.raw.hget(shelf, name))), None)

@@ -81,11 +81,11 @@ class Server:
         return float(used["used_cpu_user"] + used["used_cpu_sys"])
 
     def weight(self) -> int:
-        """Return the bytes it uses, without clients' buffers and the events, which are bounded apart."""
+        """Return the bytes it uses, without functions, clients' buffers and the events: all bounded apart."""
         self.raw.memory_purge()
         events = self.raw.memory_usage(KEYS["events"], samples=0) or 0
         told = self.raw.info("memory")
-        passing = told["mem_clients_normal"] + told["mem_aof_buffer"]
+        passing = told["mem_clients_normal"] + told["mem_aof_buffer"] + told["used_memory_functions"]
         return int(told["used_memory"]) - int(passing) - int(events)
 
     def scripts(self) -> tuple[int, float]:

@@ -25,7 +25,7 @@ LIMITS = Limits(events_kept=1000)
 
 
 class Scale:
-    """Weighs the ledger without its functions, and without its stream of events, which is bounded apart."""
+    """Weighs the ledger without functions, clients' buffers, and the stream of events: each is bounded apart."""
 
     def __init__(self, url):
         self._client = redis.Redis.from_url(url)
@@ -34,7 +34,8 @@ class Scale:
         self._client.execute_command("MEMORY", "PURGE")
         events = self._client.memory_usage("sl:e", samples=0) or 0
         memory = self._client.info("memory")
-        return memory["used_memory"] - memory["used_memory_functions"] - events
+        apart = memory["used_memory_functions"] + memory["mem_clients_normal"] + events
+        return memory["used_memory"] - apart
 
     def close(self):
         self._client.close()

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 import sendline.ledger.audit
-from damage import ANOTHERS, DAMAGE, HOUR, furnish, index_key, told_of
+from damage import ANOTHERS, DAMAGE, HOUR, furnish, index, told_of, unindex
 from ledger_world import CLOCK, SENDER, account_limits, sender_row
 from sendline.contract import ids
 from sendline.contract.status import Status
@@ -130,17 +130,17 @@ def test_many_rows_of_a_line_that_is_not_announced_are_one_finding(run, world):
 
 def test_what_ended_by_its_retention_is_missed_by_nobody(house, run, world):
     old = (1).to_bytes(6, "big") + b"\x70" + b"x" * 9
-    world.raw.set(index_key("p-old"), old)
+    index(world, "p-old", old)
     world.raw.set(KEYS["idempotency"].encode() + b"d" * 10, old + b"contents")
     world.raw.rpush(line_key(1, "main"), old)  # canceled long ago
     world.raw.delete(message_key(house["failed"]), message_key(house["sent"]))
-    world.raw.delete(index_key("p-sent"))
+    unindex(world, "p-sent")
     world.raw.delete(*world.raw.keys(KEYS["idempotency"] + "*"))
     assert run().findings == ()
 
 
 def test_a_provider_id_that_was_learned_long_ago_need_not_be_in_the_index(house, run, world):
-    world.raw.delete(index_key("p-sent"))
+    unindex(world, "p-sent")
     assert run().findings
     world.clock.advance(world.limits.deadline + 60)
     world.tick()
@@ -158,7 +158,8 @@ def test_the_index_is_missed_as_long_as_the_id_was_learned_after_the_first_attem
     world.tick()
     world.settle(world.claim_one(), Status.SENT, provider_id="p", deadline=72 * HOUR)
     world.clock.advance(40 * HOUR)
-    world.raw.delete(index_key("p"), KEYS["tick"])
+    unindex(world, "p")
+    world.raw.delete(KEYS["tick"])
     found = [finding.ids for finding in run().findings]
     assert found == ([(ids.to_text(message_id),)] if scheduled else [])
 

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 import sendline.ledger.audit
 import sendline.ledger.repair
-from damage import DAMAGE, MAIN, change, count, furnish, index_key, move_to_line, move_to_row, told_of
+from damage import DAMAGE, MAIN, change, count, furnish, index, move_to_line, move_to_row, told_of, unindex
 from ledger_world import CLOCK, account_limits, sender_row
 from sendline.contract.status import FINAL, WAITING, Status
 from sendline.ledger import audit, repair
 from sendline.ledger.keys import KEYS, account_key, line_key, message_key
-from sendline.ledger.record import Record
+from sendline.ledger.record import Record, digest
 from sendline.ledger.scripts import script
 from sendline_worker.audit import Audit, Repair
 
@@ -213,7 +213,7 @@ def test_an_uncertain_message_is_asked_about_soon_where_that_can_be(house, mend,
 
 
 def test_a_receipt_finds_its_message_by_a_mended_index(house, mend, world):
-    world.raw.set(index_key("p-sent"), house["failed"])
+    index(world, "p-sent", house["failed"])
     mend()
     assert world.receive("delivered", provider_id="p-sent") == "applied"
     assert world.get(house["sent"]).status is Status.DELIVERED
@@ -326,7 +326,7 @@ def test_counts_are_not_set_once_anything_has_moved(house, world, clocked):
 
 
 def test_an_index_entry_that_changed_meanwhile_is_left(house, world, clocked):
-    entry = index_key("p-sent")[len(KEYS["index"]) :]
+    entry = digest("main", "p-sent")
     sent, other = house["sent"], house["delivered"]
     stored = world.record(sent).provider_id
 
@@ -336,7 +336,7 @@ def test_an_index_entry_that_changed_meanwhile_is_left(house, world, clocked):
     assert not reindex(seen=other, right=b"", provider_id=b"p-delivered")
     assert not reindex(seen=b"", right=sent, provider_id=stored)
     assert not reindex(seen=sent, right=b"", provider_id=b"something else")
-    world.raw.delete(index_key("p-sent"))
+    unindex(world, "p-sent")
     assert not reindex(seen=b"", right=sent, provider_id=b"something else")
     assert world.holder_of("main", "p-sent") is None
     assert reindex(seen=b"", right=sent, provider_id=stored)
@@ -563,10 +563,10 @@ class Injury:
 
     def index(self, message_id, line, record, other):
         if record is not None and record.provider_id:
-            self.raw.delete(index_key(record.provider_id.decode()))
+            unindex(self.world, record.provider_id.decode())
 
     def misindex(self, message_id, line, record, other):
-        self.raw.set(index_key(f"p{other % 8}"), message_id)
+        index(self.world, f"p{other % 8}", message_id)
 
     def expire(self, message_id, line, record, other):
         if record is not None and record.state in {*WAITING, Status.SENDING}:

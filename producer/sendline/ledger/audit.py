@@ -1,6 +1,6 @@
 """What an audit reads of the ledger, in small steps. Nothing here changes anything."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -49,7 +49,7 @@ class Keys:
     messages: tuple[bytes, ...]
     """Ids."""
     index: tuple[bytes, ...]
-    """Digests of account and provider id."""
+    """Names of shelves of the index of provider ids."""
     idempotency: tuple[bytes, ...]
     """Digests of idempotency keys."""
     rows: tuple[str, ...]
@@ -109,7 +109,7 @@ def scan(cursor: int, *, part: int = 0, parts: int = 1) -> Call[Keys]:
         return Keys(
             int(reply[0]),
             tuple(_after(found, "message", _ID)),
-            tuple(_after(found, "index", _DIGEST)),
+            tuple(_after(found, "index")),
             tuple(_after(found, "idempotency", _DIGEST)),
             tuple(name.decode() for name in _after(found, "line")),
             tuple(name.decode() for name in _after(found, "account")),
@@ -229,9 +229,18 @@ def _members(key: str, cursor: int) -> Call[tuple[int, list[bytes]]]:
     )
 
 
-def indexed(digests: Sequence[bytes]) -> Call[list[bytes | None]]:
+def indexed(limits: Limits, digests: Sequence[bytes]) -> Call[list[bytes | None]]:
     """Read which messages the digests of provider ids point to."""
-    return Call("MGET", [KEYS["index"].encode() + each for each in digests], list)
+    return Call(script("indexed"), [limits.packed, *digests], list)
+
+
+def shelved(limits: Limits, shelves: Sequence[bytes]) -> Call[Mapping[bytes, bytes]]:
+    """Read the entries of shelves of the index: digests of provider ids, and the messages they point to."""
+
+    def read(reply: Any) -> dict[bytes, bytes]:
+        return dict(zip(reply[::2], reply[1::2], strict=True))
+
+    return Call(script("shelved"), [limits.packed, *shelves], read)
 
 
 def remembered(digests: Sequence[bytes]) -> Call[list[bytes | None]]:

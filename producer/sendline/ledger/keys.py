@@ -5,7 +5,8 @@ from typing import Final
 KEYS: Final[dict[str, str]] = {
     # One for each message
     "message": "sl:m",  # + 16 bytes of id: string, the packed record
-    "index": "sl:p",  # + 10 bytes of digest of account and provider id: string, 16 bytes of id
+    "index": "sl:p:",  # + day:level:shelf: hash, 10 bytes of digest of account and provider id to id
+    "indexed": "sl:pn",  # hash: day to how many entries of the index it has had
     "idempotency": "sl:i",  # + 10 bytes of digest of the key: string, id and 8 bytes of content digest
     # By what messages are found again
     "book": "sl:b:",  # + hours since the epoch: list of ids, mostly cut, and of stretches (see book.lua)

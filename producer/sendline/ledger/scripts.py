@@ -22,7 +22,17 @@ from sendline.ledger.record import FIELDS, VERSION, Flag
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
-PRELUDE: Final = ("record", "lineage", "rousing", "lines", "places", "notices", "campaigns", "closing")
+PRELUDE: Final = (
+    "record",
+    "lineage",
+    "rousing",
+    "lines",
+    "index",
+    "places",
+    "notices",
+    "campaigns",
+    "closing",
+)
 """What stands before every verb, in this order."""
 PARTS: Final = {
     "accept": ("suppression", "joining", "book"),

@@ -9,7 +9,7 @@ from sendline_worker.audit.message import must_be_there
 from sendline_worker.audit.report import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sendline.ledger.connection import Ledger
     from sendline.ledger.limits import Limits
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SHORTENED: Final = 2048
 """Bytes of a timeline from which on its oldest entries may be gone."""
+SHELVES_A_CALL: Final = 16
+"""Shelves of the index that are read together: about a thousand entries."""
 _ID: Final = 16
 
 ANOTHERS: Final = "an index entry names it by another provider id"
@@ -33,12 +35,21 @@ class Entries:
         self._ledger = ledger
         self._limits = limits
 
+    def wrong_on(self, shelves: "Sequence[bytes]", now: int) -> set[Entry]:
+        """Return which entries on these shelves of the index aren't right; `now` in milliseconds."""
+        found: set[Entry] = set()
+        for first in range(0, len(shelves), SHELVES_A_CALL):
+            some = shelves[first : first + SHELVES_A_CALL]
+            found |= self._wrong(self._ledger.run(audit.shelved(self._limits, some)), now)
+        return found
+
     def wrong(self, digests: "Sequence[bytes]", now: int) -> set[Entry]:
         """Return which of these entries of the index aren't right; `now` in milliseconds."""
-        if not digests:
-            return set()
-        held = self._ledger.run(audit.indexed(digests))
+        held = self._ledger.run(audit.indexed(self._limits, digests)) if digests else []
         named = {entry: each for entry, each in zip(digests, held, strict=True) if each is not None}
+        return self._wrong(named, now)
+
+    def _wrong(self, named: "Mapping[bytes, bytes]", now: int) -> set[Entry]:
         if not named:
             return set()
         raws = self._ledger.run(audit.raw_records(list(named.values())))
@@ -69,7 +80,7 @@ class Entries:
         if not must:
             return set()
         digests = [audit.index_digest(record.account.decode(), record) for _, record in must]
-        held = self._ledger.run(audit.indexed(digests))
+        held = self._ledger.run(audit.indexed(self._limits, digests))
         return {
             Entry(entry, b"", message_id, record.provider_id, MISSING)
             for entry, there, (message_id, record) in zip(digests, held, must, strict=True)
@@ -93,7 +104,7 @@ class Entries:
         return first is not None and now < first.timestamp() * 1000 + deadline
 
     def _is_indexed_otherwise(self, record: "Record") -> bool:
-        held = self._ledger.run(audit.indexed(sorted(audit.index_digests(record))))
+        held = self._ledger.run(audit.indexed(self._limits, sorted(audit.index_digests(record))))
         return any(each is not None for each in held)
 
     def pointless(self, digests: "Sequence[bytes]", now: int) -> set[bytes]:

@@ -181,7 +181,7 @@ class Reader:
             keys = self._ledger.run(audit.scan(cursor))
             accounts.update(keys.accounts)
             seen.rows.update(keys.rows)
-            seen.entries |= self._entries.wrong(keys.index, now)
+            seen.entries |= self._entries.wrong_on(keys.index, now)
             seen.idempotency |= self._entries.pointless(keys.idempotency, now)
             self._tell(seen, len(keys.index) + len(keys.idempotency))
             cursor = keys.cursor

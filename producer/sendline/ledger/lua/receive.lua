@@ -39,7 +39,7 @@ end
 local function receive(m)
   local account, id, provider_id, digest, status, code, reason, guessed = unpack(m)
   if id == '' then
-    id = redis.call('GET', K.index .. digest)
+    id = find_noted(digest)
     if not id then
       return park(digest, status, code, reason)
     end

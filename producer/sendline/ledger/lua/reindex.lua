@@ -5,15 +5,14 @@
 --     must end, in the record of the message that it names
 -- Returns 1 where it was mended, 0 where it is no longer as it was seen.
 
-local key, seen, right, provider_id = K.index .. ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local digest, seen, right, provider_id = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local r = load(right ~= '' and right or seen)
 
-if BEHIND or (redis.call('GET', key) or '') ~= seen or (r and r[F.provider_id] or '') ~= provider_id then
+if BEHIND or (find_noted(digest) or '') ~= seen or (r and r[F.provider_id] or '') ~= provider_id then
   return close(0)
 end
-if right == '' then
-  redis.call('DEL', key)
-else
-  redis.call('SET', key, right, 'PX', DEADLINE)
+drop_noted(digest)
+if right ~= '' then
+  note(digest, right)
 end
 return close(1)

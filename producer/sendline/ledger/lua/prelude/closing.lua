@@ -59,6 +59,7 @@ local function close(reply)
   if next(timers) then
     write_timers()
   end
+  write_noted()
   for name, by in pairs(deltas) do
     if by ~= 0 then
       redis.call('HINCRBY', K.counts, name, by)

@@ -236,7 +236,7 @@ end
 
 -- Whether the provider's id is known as that of another message.
 local function is_anothers(id, digest)
-  local holder = digest ~= '' and redis.call('GET', K.index .. digest)
+  local holder = digest ~= '' and find_noted(digest)
   return holder and holder ~= id
 end
 
@@ -244,7 +244,7 @@ end
 local function index(id, r, provider_id, digest)
   if provider_id ~= '' and r[F.provider_id] == '' then
     r[F.provider_id] = provider_id
-    redis.call('SET', K.index .. digest, id, 'PX', DEADLINE)
+    note(digest, id)
   end
 end
 

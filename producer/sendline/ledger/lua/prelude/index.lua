@@ -1,0 +1,94 @@
+-- Which message a provider's id belongs to. Each day's entries lie on shelves: hashes of some tens of entries, which take a
+-- third of the memory of a key each. The more entries a day has had, the more shelves it has: each level has SPREAD times
+-- as many as the one before. A look-up asks the levels of each day that may hold it, the newest first.
+
+local note, find_noted, drop_noted, write_noted
+
+do
+  local DAY_MS, SPREAD, LEVELS = 86400000, 16, 6
+  local ON_FIRST_LEVEL = 1024 -- entries, on SPREAD shelves
+  local TODAY = math.floor(NOW / DAY_MS)
+  local KEPT = decimal((TODAY + 1) * DAY_MS - NOW + DEADLINE)
+  local days, sizes -- days with entries, the newest first, and how many entries each has had
+  local added = 0
+
+  local function look()
+    if days then
+      return
+    end
+    days, sizes = {}, {}
+    local told = redis.call('HGETALL', K.indexed)
+    for place = 1, #told, 2 do
+      local day = tonumber(told[place])
+      days[#days + 1], sizes[day] = day, tonumber(told[place + 1])
+    end
+    table.sort(days, function(one, other)
+      return one > other
+    end)
+  end
+
+  local function level_of(size)
+    local level, room = 0, ON_FIRST_LEVEL
+    while size >= room and level < LEVELS - 1 do
+      level, room = level + 1, room * SPREAD
+    end
+    return level
+  end
+
+  -- The key of a shelf: the first hexadecimal digits of the digest tell shelves of one level apart.
+  local function shelf_of(day, level, digest)
+    local high, middle, low = digest:byte(1, 3)
+    local number = math.floor((high * 65536 + middle * 256 + low) / SPREAD ^ (LEVELS - 1 - level))
+    return K.index .. string.format('%d:%d:%d', day, level, number)
+  end
+
+  -- The id that is noted for a digest of account and provider id, and the key of its shelf; false where there is none.
+  function find_noted(digest)
+    look()
+    for _, day in ipairs(days) do
+      for level = level_of(sizes[day]), 0, -1 do
+        local shelf = shelf_of(day, level, digest)
+        local id = redis.call('HGET', shelf, digest)
+        if id then
+          return id, shelf
+        end
+      end
+    end
+    return false
+  end
+
+  -- Notes the message of a digest that has none yet, for the time for which receipts are awaited, and at most a day more.
+  function note(digest, id)
+    look()
+    if not sizes[TODAY] then
+      table.insert(days, 1, TODAY)
+      sizes[TODAY] = 0
+    end
+    local shelf = shelf_of(TODAY, level_of(sizes[TODAY]), digest)
+    redis.call('HSET', shelf, digest, id)
+    redis.call('PEXPIRE', shelf, KEPT, 'NX')
+    sizes[TODAY], added = sizes[TODAY] + 1, added + 1
+  end
+
+  function drop_noted(digest)
+    local _, shelf = find_noted(digest)
+    if shelf then
+      redis.call('HDEL', shelf, digest)
+    end
+  end
+
+  -- Counts what was noted: see closing.lua. Days whose shelves have ended are forgotten.
+  function write_noted()
+    if added == 0 then
+      return
+    end
+    if redis.call('HINCRBY', K.indexed, TODAY, added) == added then
+      redis.call('PEXPIRE', K.indexed, KEPT)
+      for _, day in ipairs(days) do
+        if (day + 1) * DAY_MS + DEADLINE < NOW then
+          redis.call('HDEL', K.indexed, day)
+        end
+      end
+    end
+  end
+end
