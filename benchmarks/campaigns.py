@@ -157,6 +157,14 @@ def sent(running: House, campaigns: list[Campaign], before: int, rows: int) -> I
     yield Figure("Redis memory a recipient, final", (running.memory() - before) / rows, "B", 200)
 
 
+def reported(running: House, campaign: Campaign, path: Path) -> Iterator[Figure]:
+    """Write the report of a campaign."""
+    ours, servers = time.process_time(), running.server_cpu()
+    rows = campaign.report(path)
+    yield Figure("CPU a row of report()", (time.process_time() - ours) / rows * 1e6, "us")
+    yield Figure("CPU a row of report(), server", (running.server_cpu() - servers) / rows * 1e6, "us")
+
+
 def _resident() -> float:
     return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
@@ -195,6 +203,7 @@ def main() -> int:
         for campaign in campaigns:
             note(steered(campaign))
         note(sent(running, campaigns, before, 2 * asked.recipients))
+        note(reported(running, campaigns[0], Path(place) / "report.csv"))
     if asked.json:
         print(json.dumps([asdict(each) for each in figures]))
     return 0 if all(each.kept for each in figures) else 1

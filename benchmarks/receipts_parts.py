@@ -209,16 +209,17 @@ def draft() -> Draft:
 
 
 FACE: Final[Face] = next(
-    each for each in create_app(SimulatorOptions(port=0)).state.simulation.faces.values() if each.reports
+    each for each in create_app(SimulatorOptions(port=0)).state.simulation.faces.values() if each.reporter
 )
-"""A provider's part of the simulator, which writes receipts as its pages show them."""
+"""A provider's part of the simulator that calls back."""
 
 
 def request_of(url: str, provider_id: str, shape: Shape) -> bytes:
     """Return a whole request, as a provider would send it."""
     entry = Entry(time.time(), time.monotonic_ns(), FACE.provider)
     entry.recipient, entry.sender, entry.text, entry.account = TO, SENDER, TEXT, ACCOUNT
-    body = FACE.receipt(entry, provider_id, Report.DELIVERED, shape, time.time())
+    assert FACE.reporter is not None
+    body = FACE.reporter.receipt(entry, provider_id, Report.DELIVERED, shape, time.time())
     host, _, path = url.removeprefix("http://").partition("/")
     head = (
         f"POST /{path} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\nUser-Agent: provider/1.0\r\n"

@@ -163,8 +163,11 @@ class Proxy:
 
     async def _close_listener(self) -> None:
         if self._listener is not None:
-            self._listener.close()
-            self._listener = None
+            listener, self._listener = self._listener, None
+            for each in listener.sockets:
+                self._loop.remove_reader(each.fileno())  # from now on none is taken in
+            await _some_turns()  # else a connection taken in just now finds its server closed, and leaks
+            listener.close()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import tempfile
 from collections.abc import Iterator
 from importlib import import_module
 from itertools import product
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 import typer
 
+from places import data_directory
 from sendline import Producer
 from sendline.contract.codes import ErrorCode
 from sendline.contract.status import EDGES, FINAL, Status
@@ -350,7 +350,7 @@ def test_the_readme_is_short():
 @pytest.fixture(scope="module")
 def up():
     """What `sendline up` runs, with nothing configured."""
-    with tempfile.TemporaryDirectory(prefix="sl-") as place:
+    with data_directory() as place:
         logs = Path(place) / "logs"
         logs.mkdir()
         nothing = Settings.model_construct(_fields_set=set(), processes=2)

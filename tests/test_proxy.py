@@ -1,8 +1,10 @@
 """The faults that tests make with the proxy are what they are called."""
 
+import asyncio
 import contextlib
 import errno
 import socket
+import threading
 import time
 
 import httpx
@@ -83,6 +85,26 @@ def test_it_refuses_new_connections_on_the_same_port_and_takes_them_again(proxy,
     proxy.refuse(False)
     with contextlib.closing(plain_client(proxy)) as another:
         assert another.ping()
+
+
+def test_a_connection_that_is_taken_in_while_the_listener_closes_is_served(proxy):
+    begun, over = threading.Event(), threading.Event()
+
+    def hold():
+        begun.set()
+        over.wait()
+
+    with socket.socket() as taken, contextlib.ExitStack() as exits:
+        exits.callback(over.set)
+        proxy._loop.call_soon_threadsafe(hold)
+        begun.wait()
+        taken.connect(("127.0.0.1", proxy.port))
+        taken.settimeout(5)
+        closing = asyncio.run_coroutine_threadsafe(proxy._close_listener(), proxy._loop)
+        over.set()
+        closing.result(5)
+        taken.sendall(b"PING\r\n")
+        assert taken.recv(100) == b"+PONG\r\n"
 
 
 def test_a_lost_reply_is_one_whose_request_was_executed(proxy, client, raw):

@@ -27,16 +27,16 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from sendline import (
+    Campaign,
     CampaignState,
-    InvalidCampaign,
     LedgerUnavailable,
     NotFinished,
     Producer,
     Progress,
     SendlineError,
     Status,
+    UnknownCampaign,
 )
-from sendline.producer.campaign import Campaign
 
 DONE, INCOMPLETE, MISTAKE, AGAIN = 0, 1, 2, 3
 
@@ -69,8 +69,8 @@ def found(producer: Producer, name: str, given: argparse.Namespace) -> Campaign:
         campaign = producer.campaign(name)
         if campaign.progress().imported.complete:
             return campaign
-    except InvalidCampaign:
-        pass  # there is none yet
+    except UnknownCampaign:
+        pass  # it is this run that makes it
     return producer.campaign(
         name,
         text=given.text,

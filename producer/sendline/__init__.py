@@ -6,10 +6,14 @@ producer = Producer()
 message = producer.send(to="+13115552367", text="Hello, world!", sender="+13115552368")
 """
 
+import typing
+
 from sendline.contract.campaign import CampaignSpec, CampaignState, Imported, Progress
 from sendline.contract.codes import ErrorCode
 from sendline.contract.erased import Erased
 from sendline.contract.errors import (
+    CampaignConflict,
+    CampaignExists,
     CannotCarry,
     ConfigurationError,
     EventsLost,
@@ -25,7 +29,9 @@ from sendline.contract.errors import (
     RecipientRefused,
     SendlineError,
     UnknownAccount,
+    UnknownCampaign,
     UnknownMessage,
+    WrongCampaignState,
 )
 from sendline.contract.inbound import InboundMessage
 from sendline.contract.keywords import Keyword
@@ -35,8 +41,15 @@ from sendline.contract.page import Filters, Page
 from sendline.contract.status import Status
 from sendline.producer import AsyncProducer, Producer
 
+if typing.TYPE_CHECKING:
+    from sendline.producer.campaign import AsyncCampaign, Campaign
+
 __all__ = [
+    "AsyncCampaign",
     "AsyncProducer",
+    "Campaign",
+    "CampaignConflict",
+    "CampaignExists",
     "CampaignSpec",
     "CampaignState",
     "CannotCarry",
@@ -69,5 +82,16 @@ __all__ = [
     "Status",
     "TimelineEntry",
     "UnknownAccount",
+    "UnknownCampaign",
     "UnknownMessage",
+    "WrongCampaignState",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load what only apps with campaigns need, when they ask for it."""
+    if name in {"AsyncCampaign", "Campaign"}:
+        from sendline.producer import campaign  # noqa: PLC0415 - few apps have campaigns
+
+        return getattr(campaign, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

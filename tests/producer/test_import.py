@@ -11,6 +11,7 @@ import sendline
 from sendline import SendlineError
 from sendline.contract import errors
 
+LATER = {"AsyncCampaign", "Campaign"}
 HEAVY = (
     *("celery", "kombu", "httpx", "aiohttp", "tenacity", "starlette", "fastapi", "uvicorn", "typer", "rich"),
     *(
@@ -46,7 +47,16 @@ def test_all_is_sorted_and_names_every_public_thing():
         for name, value in vars(sendline).items()
         if not name.startswith("_") and not isinstance(value, ModuleType)
     }
-    assert sendline.__all__ == sorted(public)
+    assert sendline.__all__ == sorted(public | LATER)
+
+
+def test_the_handles_of_campaigns_are_there_for_who_asks_and_loaded_for_nobody_else(loaded):
+    assert "sendline.producer.campaign" not in loaded
+    code = "from sendline import AsyncCampaign as a, Campaign as c; print(a.__name__, c.__name__)"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, check=True)
+    assert done.stdout.split() == [b"AsyncCampaign", b"Campaign"]
+    with pytest.raises(AttributeError, match="has no attribute 'Campaigns'"):
+        getattr(sendline, "Campaigns")  # noqa: B009 - a name that type checkers know to be wrong
 
 
 def test_every_error_is_exported_and_has_a_line_about_it():

@@ -181,6 +181,28 @@ def test_a_key_answers_with_the_message_as_it_stands_now(producer):
     assert producer.send(**fields(idempotency_key="k")).status is Status.CANCELED
 
 
+def test_what_was_scheduled_is_the_first_message_still_when_its_time_has_passed(producer):
+    passed = datetime.now(UTC) - timedelta(hours=1)
+    first = producer.send(**fields(idempotency_key="k"))
+    again = fields(idempotency_key="k", not_before=passed)
+    assert producer.send(**again) == first
+    assert producer.send_many([again, fields(idempotency_key="new")])[0] == first
+    assert producer.check(**again).idempotency_key == "k"
+    with pytest.raises(IdempotencyConflict):
+        producer.send(**{**again, "text": "Other"})
+
+
+def test_a_time_that_has_passed_is_refused_of_a_new_message_whatever_its_key(producer):
+    late = fields(idempotency_key="k", not_before=datetime.now(UTC) - timedelta(hours=1))
+    for verb in (producer.send, producer.check):
+        with pytest.raises(InvalidMessage, match="not_before: is in the past"):
+            verb(**late)
+    with pytest.raises(InvalidMessage, match="not_before: is in the past") as raised:
+        producer.send_many([fields(), late])
+    assert raised.value.index == 1
+    assert producer.counts()["accepted"] == 0
+
+
 @pytest.mark.parametrize("message_id", ["", "x", "0" * 32, NOBODY, "\ud83d", "x" * 1000])
 @pytest.mark.parametrize("verb", ["get", "cancel", "wait"])
 def test_an_unknown_message_is_named(producer, verb, message_id):
@@ -316,7 +338,7 @@ def test_when_the_server_dies_in_the_middle_what_was_accepted_is_told_and_kept(f
         ledger.close()
         with ThreadPoolExecutor(1) as pool, Producer(settings=Settings(redis_url=server.url)) as other:
             sending = pool.submit(producer.send_many, [fields(metadata={"n": str(n)}) for n in range(20_000)])
-            poll(lambda: other.counts()["accepted"] >= 256, 30)
+            poll(lambda: other.counts()["accepted"] >= 512, 30)  # so the first answer has come
             server.kill()
             with pytest.raises(PartlyAccepted) as partly:
                 sending.result(30)

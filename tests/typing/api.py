@@ -7,6 +7,7 @@ from typing import assert_type
 
 from sendline import (
     AsyncProducer,
+    Campaign,
     Erased,
     ErrorCode,
     Event,
@@ -29,7 +30,6 @@ from sendline import (
     TimelineEntry,
 )
 from sendline.contract.inbound import InboundMessage
-from sendline.producer.campaign import Campaign
 from sendline.settings import Settings
 from sendline.testing import Outbox
 

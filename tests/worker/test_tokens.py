@@ -47,6 +47,17 @@ def test_a_token_holds_for_its_own_account_only(urls):
     assert urls.read("other", token(urls.message_url("main", bytes(16)))) is None
 
 
+def test_what_was_read_before_vouches_for_nothing_else(urls):
+    main = token(urls.account_url("main"))
+    rotated = CallbackUrls(PUBLIC, [OTHER, NEW])
+    newer = token(rotated.account_url("main"))
+    for _ in range(2):
+        assert rotated.read("main", main) == rotated.read("main", newer) == Verified(None)
+        assert rotated.read("other", main) is None
+        assert rotated.read("main", main[:-1] + ("A" if main[-1] != "A" else "B")) is None
+        assert rotated.read("main", "A" * 43) is None
+
+
 def test_a_messages_token_holds_for_its_own_message_only(urls):
     one, two = (token(urls.message_url("main", os.urandom(16))) for _ in range(2))
     assert urls.read("main", one.split(".")[0] + "." + two.split(".")[1]) is None

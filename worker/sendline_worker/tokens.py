@@ -5,12 +5,12 @@ A token names an account, or one message of an account. It holds as long as one 
 
 import hmac
 import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from itsdangerous import Signer
-from itsdangerous.encoding import base64_decode, base64_encode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +35,9 @@ class Verified:
     message_id: bytes | None
 
 
+_OF_ACCOUNT: Final = Verified(None)
+
+
 class CallbackUrls:
     """Makes and reads the URLs at which providers report. Safe across threads."""
 
@@ -46,6 +49,8 @@ class CallbackUrls:
         self._messages = _signer(secrets, _FOR_MESSAGES)
         self._account_seals = _seals(self._accounts)
         self._message_seals = _seals(self._messages)
+        self._known: dict[str, bytes] = {}
+        """The signatures of accounts that were read last: the same one comes with most receipts."""
 
     def account_url(self, account: str) -> str | None:
         """Return what is entered in the account's profile at its provider.
@@ -63,7 +68,7 @@ class CallbackUrls:
         """
         if self._base is None or self._messages is None:
             return None
-        named = base64_encode(message_id).decode()
+        named = _encoded(message_id).decode()
         signature = self._messages.get_signature(f"{account}.{named}").decode()
         url = f"{self._base}/{account}/{named}.{signature}"
         return url if len(url) <= LONGEST_URL else None
@@ -74,11 +79,20 @@ class CallbackUrls:
         if found is None or len(account) > _LONGEST_ACCOUNT or not account.isascii():
             return None
         named, signature = found.groups()
+        given: bytes = signature.encode()
         if named is None:
-            return Verified(None) if _is_signed(self._account_seals, account, signature) else None
-        if not _is_signed(self._message_seals, f"{account}.{named}", signature):
+            return _OF_ACCOUNT if self._is_of_account(account, given) else None
+        if not _is_signed(self._message_seals, f"{account}.{named}", given):
             return None
-        return Verified(base64_decode(named))
+        return Verified(urlsafe_b64decode(f"{named}=="))
+
+    def _is_of_account(self, account: str, given: bytes) -> bool:
+        if hmac.compare_digest(self._known.get(account, b""), given):
+            return True
+        if not _is_signed(self._account_seals, account, given):
+            return False
+        self._known[account] = given  # only what was verified: nobody can fill it with names
+        return True
 
 
 def _signer(secrets: "Sequence[str]", purpose: bytes) -> Signer | None:
@@ -99,15 +113,19 @@ def _seals(signer: Signer | None) -> "tuple[hmac.HMAC, ...]":
     )
 
 
-def _is_signed(seals: "Sequence[hmac.HMAC]", value: str, signature: str) -> bool:
-    """Return whether `signature` is what one of `seals` makes of `value`, in its one canonical spelling.
+def _encoded(data: bytes) -> bytes:
+    return urlsafe_b64encode(data).rstrip(b"=")
+
+
+def _is_signed(seals: "Sequence[hmac.HMAC]", value: str, given: bytes) -> bool:
+    """Return whether `given` is what one of `seals` makes of `value`, in its one canonical spelling.
 
     A copy, since each receipt pays for it, and a new HMAC costs three times as much.
     """
-    given, signed = signature.encode(), value.encode()
+    signed = value.encode()
     for seal in seals:
         made = seal.copy()
         made.update(signed)
-        if hmac.compare_digest(base64_encode(made.digest()), given):
+        if hmac.compare_digest(_encoded(made.digest()), given):
             return True
     return False

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 from sendline.campaigns import steering
 from sendline.campaigns.recipients import Columns
 from sendline.contract.campaign import BAD, ENDED, CampaignSpec
-from sendline.contract.errors import InvalidCampaign
+from sendline.contract.errors import CampaignConflict, CampaignExists
 from sendline.ledger import campaigns, finding
 from sendline.ledger.record import Flag, Record, unpack
 
@@ -44,7 +44,7 @@ def make_round(
 ) -> "Plan[T]":
     """Found a new round of the campaign `name` by `found`, or go on with its import; return what that does.
 
-    It has the campaign's owner. Raises InvalidCampaign, also where none failed.
+    It has the campaign's owner. Raises InvalidCampaign, and CampaignConflict where none failed.
     """
     there = yield from steering.find(name)
     with TemporaryFile(prefix="sendline-") as file:
@@ -100,7 +100,7 @@ def round_name(spec: CampaignSpec, owner: str | None = None) -> "Plan[str]":
     """Return the name of a campaign's next round: NAME.2, NAME.3, ...; of a round, the one behind it.
 
     What is another's than `owner`'s is no round, whatever it sends. A round whose import was cut off is the
-    next one still. Raises InvalidCampaign where the next one was imported whole: the same people would get it
+    next one still. Raises CampaignExists where the next one was imported whole: the same people would get it
     twice.
     """
     stem, number = yield from _stem(spec, owner)
@@ -113,15 +113,15 @@ def round_name(spec: CampaignSpec, owner: str | None = None) -> "Plan[str]":
         if _is_alike(there, spec, owner):
             if _takes_more(there):
                 return name
-            raise InvalidCampaign(
+            raise CampaignExists(
                 "name",
                 f"{name} was made of what failed, and is {there.progress.summary}; go on with that one",
             )
 
 
-def none_failed(name: str) -> InvalidCampaign:
+def none_failed(name: str) -> CampaignConflict:
     """Return the error of a campaign that needs no new round."""
-    return InvalidCampaign("name", f"campaign {name} has no message that failed and is still kept")
+    return CampaignConflict("name", f"campaign {name} has no message that failed and is still kept")
 
 
 def _stem(spec: CampaignSpec, owner: str | None) -> "Plan[tuple[str, int]]":

@@ -21,6 +21,8 @@ def defuse(text: str) -> str:
     """
     if "\0" in text:
         text = text.replace("\0", "")
+    if text[:1].isalnum():
+        return text  # what most cells are
     if _FORMULA.match(text) is None or is_number(text):
         return text
     return f"'{text}"

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from sendline.campaigns.checking import Checker, Rejected
-from sendline.campaigns.conflict import CampaignConflict
 from sendline.campaigns.recipients import BadRow, Row, Source
 from sendline.campaigns.rejects import Rejects
 from sendline.contract.campaign import Imported
+from sendline.contract.errors import CampaignConflict, UnknownCampaign, WrongCampaignState
 from sendline.ledger import campaigns
 from sendline.ledger.campaigns import Enlisted, Stretch
 from sendline.ledger.limits import Limits
@@ -36,7 +36,8 @@ class Import:
 def run(work: Import, begun: Imported) -> Plan[Imported]:
     """Import what is not done with; return how far it came: to the end.
 
-    Raises InvalidCampaign where the source can't be read, or another import is under way; LedgerError.
+    Raises InvalidCampaign where the source can't be read, CampaignConflict where another import is under way
+    or it takes no more, UnknownCampaign where it is gone; LedgerError.
     """
     spec = work.checker.spec
     done, now = begun.line, begun
@@ -66,7 +67,8 @@ def run(work: Import, begun: Imported) -> Plan[Imported]:
         )
         verdict, _ = yield campaigns.enlist(work.limits, call)
         if verdict not in ("done", "again"):
-            raise CampaignConflict("recipients", _WHY[verdict])
+            kind, why = _WHY[verdict]
+            raise kind("recipients", why)
         done = call.line
         found = yield campaigns.read_campaign(spec.name)
         if found is not None:
@@ -76,9 +78,15 @@ def run(work: Import, begun: Imported) -> Plan[Imported]:
 
 
 _WHY: Final = {
-    "elsewhere": "another import of this campaign is under way; wait for it, or run this one again later",
-    "unknown": "the campaign is gone",
-    "closed": "the campaign takes no more recipients: it was imported whole, or canceled",
+    "elsewhere": (
+        CampaignConflict,
+        "another import of this campaign is under way; wait for it, or run this one again later",
+    ),
+    "unknown": (UnknownCampaign, "the campaign is gone"),
+    "closed": (
+        WrongCampaignState,
+        "the campaign takes no more recipients: it was imported whole, or canceled",
+    ),
 }
 
 

@@ -11,7 +11,7 @@ from sendline.campaigns.checking import Rejected
 from sendline.campaigns.defuse import defuse
 from sendline.contract.errors import InvalidCampaign
 
-HEADER_LINE: Final = b"line,reason,to\r\n"
+HEADER_LINE: Final = b"line,reason,to,campaign\r\n"
 
 
 class Rejects(Protocol):
@@ -37,17 +37,20 @@ class Hearer:
 class RejectsFile:
     """A CSV file that is written as an import goes on, and goes on itself where an earlier one stopped."""
 
-    def __init__(self, path: str | os.PathLike[str], *, done: int) -> None:
-        """Open `path`. Of what stands there, only rows up to line `done` are kept: the rest comes again.
+    def __init__(self, path: str | os.PathLike[str], campaign: str, *, done: int | None) -> None:
+        """Open `path`, for the rows of `campaign`; `done` is None where that is new.
 
-        It holds phone numbers, so that only its owner may read it. Raises InvalidCampaign, also where
-        `path` holds anything else than the rows of such a file.
+        Of what an earlier import of it wrote there, only rows up to line `done` are kept: the rest comes
+        again. The file holds phone numbers, so that only its owner may read it. Raises InvalidCampaign, also
+        where `path` holds anything else than rows of this campaign: then it is left as it is.
         """
         self.path = Path(path)
+        self._campaign = campaign
         growing = self.path.with_name(f".{self.path.name}.part")
         try:
+            kept = _kept(self.path, campaign, done)
             with os.fdopen(os.open(growing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.writelines(_kept(self.path, done))
+                file.writelines(kept)
                 file.flush()
                 os.fsync(file.fileno())
             growing.replace(self.path)
@@ -60,7 +63,9 @@ class RejectsFile:
 
     def write(self, rejected: Iterable[Rejected]) -> None:
         """Add `rejected`; they are in the file when this returns."""
-        self._csv.writerows((each.line, each.reason, defuse(_one_line(each.to))) for each in rejected)
+        self._csv.writerows(
+            (each.line, each.reason, defuse(_one_line(each.to)), self._campaign) for each in rejected
+        )
         self._file.flush()
 
     def __enter__(self) -> Self:
@@ -72,20 +77,25 @@ class RejectsFile:
         self._file.close()
 
 
-def _kept(path: Path, done: int) -> Iterator[bytes]:
+def _kept(path: Path, campaign: str, done: int | None) -> Iterator[bytes]:
     """Yield the header, and of what stands in the file the rows up to line `done`: one line each."""
     yield HEADER_LINE
-    try:
-        with path.open("rb") as file:
-            first = file.readline(len(HEADER_LINE) + 1)
-            if first not in (b"", HEADER_LINE):
-                raise InvalidCampaign("rejects", "that file holds something else; name a new one")
-            for line in file:
-                number = line.partition(b",")[0]
-                if number.isdigit() and int(number) <= done and line.endswith(b"\r\n"):
-                    yield line
-    except FileNotFoundError:
+    if not path.exists():
         return
+    if not path.is_file():
+        raise InvalidCampaign("rejects", "that is no file; name a new one")
+    own = f",{campaign}\r\n".encode()
+    with path.open("rb") as file:
+        first = file.readline(len(HEADER_LINE) + 1)
+        if first not in (b"", HEADER_LINE):
+            raise InvalidCampaign("rejects", "that file holds something else; name a new one")
+        for line in file:
+            number = line.partition(b",")[0]
+            is_whole = line.endswith(b"\n")  # the last line may have been cut off
+            if done is None or (is_whole and not line.endswith(own)):
+                raise InvalidCampaign("rejects", "that file holds another campaign's rows; name a new one")
+            if is_whole and number.isdigit() and int(number) <= done:
+                yield line
 
 
 def _one_line(text: str) -> str:

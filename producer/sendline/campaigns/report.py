@@ -6,39 +6,26 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Final, Protocol, Self
+from typing import IO, Any, Final, NamedTuple, Protocol, Self
 
 from sendline.campaigns.arrow import load_arrow
 from sendline.campaigns.defuse import defuse
+from sendline.contract import ids
 from sendline.contract.errors import InvalidCampaign
-from sendline.contract.message import Message, stamp
-from sendline.contract.status import Status
+from sendline.contract.message import instant, is_final, stamp
+from sendline.contract.status import CODES, Status
+from sendline.ledger.record import Record, unpack_provider_id
 
-COLUMNS: Final = (
-    "id",
-    "to",
-    "status",
-    "error",
-    "reason",
-    "segments",
-    "attempts",
-    "account",
-    "provider_id",
-    "created_at",
-    "sent_at",
-    "final_at",
-)
+_SENT: Final = CODES[Status.SENT]
 
 
-@dataclass(frozen=True, slots=True)
-class ReportRow:
+class ReportRow(NamedTuple):
     """What a report tells of one message. Times are UTC."""
 
     id: str
-    to: str = field(repr=False)
+    to: str
     status: str
     error: str
     reason: str
@@ -50,24 +37,33 @@ class ReportRow:
     sent_at: datetime | None
     final_at: datetime | None
 
+    def __repr__(self) -> str:
+        return f"ReportRow(id={self.id!r}, status={self.status!r})"  # it holds a phone number
 
-def report_row(message: Message) -> ReportRow:
-    """Return what a report tells of `message`."""
-    last = message.timeline[-1] if message.timeline else None
-    sent = next((entry.at for entry in message.timeline if entry.status is Status.SENT), None)
+
+COLUMNS: Final = ReportRow._fields
+
+
+def report_row(message_id: bytes, record: Record) -> ReportRow:
+    """Return what a report tells of the message behind `record`."""
+    created, status = record.created, record.state
+    steps = record.steps
+    _, last_at, _, reason = steps[-1] if steps else (0, 0, b"", b"")
+    sent_at = next((after for code, after, *_ in steps if code == _SENT), None)
+    is_over = bool(steps) and is_final(status, record.at(record.due))
     return ReportRow(
-        id=message.id,
-        to=message.to,
-        status=message.status.value,
-        error=message.error or "",
-        reason=last.reason if last else "",
-        segments=message.segments,
-        attempts=message.attempts,
-        account=message.account or "",
-        provider_id=message.provider_id or "",
-        created_at=message.created_at,
-        sent_at=sent,
-        final_at=last.at if last and message.final else None,
+        id=ids.to_text(message_id),
+        to=record.to.decode(),
+        status=status.value,
+        error=record.error.decode(),
+        reason=reason.decode(),
+        segments=record.segments,
+        attempts=record.attempts,
+        account=record.account.decode(),
+        provider_id=unpack_provider_id(record.provider_id) or "",
+        created_at=instant(created),
+        sent_at=None if sent_at is None else instant(created + sent_at),
+        final_at=instant(created + last_at) if is_over else None,
     )
 
 
@@ -118,13 +114,23 @@ class CsvReport:
 
     def write(self, rows: Iterable[ReportRow]) -> None:
         """Add `rows`."""
-        self._csv.writerows([_cell(getattr(row, name)) for name in COLUMNS] for row in rows)
+        self._csv.writerows(map(_cells, rows))
 
 
-def _cell(value: object) -> object:
-    if isinstance(value, datetime):
-        return stamp(value)
-    return defuse(value) if isinstance(value, str) else value
+def _cells(row: ReportRow) -> tuple[object, ...]:
+    made, to, status, error, reason, segments, attempts, account, provider_id, *times = row
+    return (
+        made,
+        defuse(to),
+        status,
+        defuse(error),
+        defuse(reason),
+        segments,
+        attempts,
+        defuse(account),
+        defuse(provider_id),
+        *map(stamp, times),
+    )
 
 
 class _Parquet:
@@ -142,7 +148,7 @@ class _Parquet:
 
     def write(self, rows: Iterable[ReportRow]) -> None:
         """Add `rows`."""
-        plain = [{name: getattr(row, name) for name in COLUMNS} for row in rows]
+        plain = [row._asdict() for row in rows]
         self._writer.write_table(self._table.from_pylist(plain, schema=self._schema))
 
     def __enter__(self) -> Self:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from sendline.campaigns import importing
 from sendline.campaigns.checking import Checker, Rejected
-from sendline.campaigns.conflict import CampaignConflict
 from sendline.campaigns.importing import Import
 from sendline.campaigns.recipients import Columns, Source, content_of, masked, open_source
 from sendline.campaigns.rejects import Hearer, RejectsFile
@@ -16,7 +15,13 @@ from sendline.campaigns.templates import Template
 from sendline.contract import ids
 from sendline.contract.campaign import ENDED, CampaignSpec, Imported, Progress
 from sendline.contract.draft import MAX_AHEAD, Rules
-from sendline.contract.errors import InvalidCampaign
+from sendline.contract.errors import (
+    CampaignConflict,
+    CampaignExists,
+    InvalidCampaign,
+    UnknownCampaign,
+    WrongCampaignState,
+)
 from sendline.ledger import campaigns
 from sendline.ledger.campaigns import Found, Steering
 from sendline.ledger.limits import Limits
@@ -53,7 +58,8 @@ def create(
         own = there.own if there else ids.new_id()
         with ExitStack() as open_files:
             path = fields.get("rejects")
-            rejects = open_files.enter_context(RejectsFile(path, done=begun.line)) if path else None
+            done = begun.line if there else None
+            rejects = open_files.enter_context(RejectsFile(path, spec.name, done=done)) if path else None
             if there is None:
                 fingerprint = source.fingerprint or ""
                 _, own = yield from _found(
@@ -69,7 +75,7 @@ def found(
 ) -> Plan[bool]:
     """Found a campaign whose recipients come later, by `enroll`; return whether it is new.
 
-    Founding the very same one again changes nothing. Raises InvalidCampaign, and CampaignConflict where there
+    Founding the very same one again changes nothing. Raises InvalidCampaign, and CampaignExists where there
     is another one of this name.
     """
     spec, weight = _checked(rules, name, fields)
@@ -98,8 +104,7 @@ def enroll(
     hears of the rows that are not sent to: those that an earlier import was done with, too.
 
     A file that was imported whole before changes nothing: the same is one of the very same bytes, read in the
-    same way. Raises InvalidCampaign, CampaignConflict,
-    LedgerError.
+    same way. Raises UnknownCampaign, InvalidCampaign, CampaignConflict, LedgerError.
     """
     fields = {**fields, "recipients": file}
     fingerprint = content_of(file, _reading(fields))
@@ -164,15 +169,15 @@ def _found(
 ) -> Plan[tuple[bool, bytes]]:
     verdict, kept = yield campaigns.found(limits, spec, own, weight=weight, source=fingerprint, owner=owner)
     if verdict == "other":
-        raise CampaignConflict("name", "a campaign of this name was founded at this very moment")
+        raise CampaignExists("name", "a campaign of this name was founded at this very moment")
     return verdict == "new", kept
 
 
 def find(name: str) -> Plan[Found]:
-    """Read a campaign; raises InvalidCampaign where there is none."""
+    """Read a campaign; raises UnknownCampaign, and InvalidCampaign where none can have this name."""
     found: Found | None = yield campaigns.read_campaign(checked_name(name))
     if found is None:
-        raise InvalidCampaign("name", f"there is no campaign called {name}")
+        raise UnknownCampaign("name", f"there is no campaign called {name}")
     return found
 
 
@@ -196,12 +201,15 @@ def start(limits: Limits, name: str, at: datetime | None) -> Plan[Progress]:
 
 
 def steer(limits: Limits, name: str, what: Steering, argument: str = "") -> Plan[Progress]:
-    """Start, pause, resume or cancel a campaign; return where it then stands. Raises InvalidCampaign."""
+    """Start, pause, resume or cancel a campaign; return where it then stands.
+
+    Raises UnknownCampaign, WrongCampaignState, InvalidCampaign.
+    """
     done: tuple[bool, str] | None = yield campaigns.steer(limits, checked_name(name), what, argument)
     if done is None:
-        raise InvalidCampaign("name", f"there is no campaign called {name}")
+        raise UnknownCampaign("name", f"there is no campaign called {name}")
     if not done[0]:
-        raise CampaignConflict("state", f"campaign {name} is {done[1]}: {_NOT_FROM[what]}")
+        raise WrongCampaignState("state", f"campaign {name} is {done[1]}: {_NOT_FROM[what]}")
     return (yield from progress(name))
 
 
@@ -237,7 +245,7 @@ def _demand_same(spec: CampaignSpec, source: Source, there: Found | None, owner:
     if there.progress.imported.complete:
         is_same = there.source and there.source == source.fingerprint
         same = " from this very file" if is_same else ""
-        raise CampaignConflict(
+        raise CampaignExists(
             "name",
             f"there is a campaign called {spec.name} already, imported whole{same}, and it is "
             f"{there.progress.summary}: go on with that one, or choose another name",
@@ -247,9 +255,9 @@ def _demand_same(spec: CampaignSpec, source: Source, there: Found | None, owner:
 
 
 def _demand_alike(spec: CampaignSpec, there: Found, owner: str | None) -> None:
-    """Raise CampaignConflict unless the campaign is the very same."""
+    """Raise CampaignExists unless the campaign is the very same."""
     if there.spec != spec or there.owner != owner:
-        raise CampaignConflict("name", f"there is a campaign called {spec.name} already; choose another name")
+        raise CampaignExists("name", f"there is a campaign called {spec.name} already; choose another name")
 
 
 def _demand_source(fingerprint: str, there: Found) -> None:
@@ -257,10 +265,10 @@ def _demand_source(fingerprint: str, there: Found) -> None:
     now = there.progress
     if there.source == fingerprint:
         if now.state in ENDED and not now.imported.complete:
-            raise CampaignConflict("state", f"campaign {there.spec.name} is {now.state}: it takes no more")
+            raise WrongCampaignState("state", f"campaign {there.spec.name} is {now.state}: it takes no more")
         return
     if now.imported.complete or now.state in ENDED:
-        raise CampaignConflict(
+        raise WrongCampaignState(
             "state", f"campaign {there.spec.name} is {now.state}: it takes no more recipients"
         )
     if there.source or now.imported.line:

@@ -86,6 +86,8 @@ class Draft:
     campaign: str | None = None
     owner: str | None = None
     """The name of the API key that sent it; None: an app of the house did."""
+    late: bool = False
+    """Its `not_before` has passed: it can only be accepted as a repeat, by its idempotency key."""
 
     @property
     def fingerprint(self) -> bytes:
@@ -99,9 +101,17 @@ FIELD_NAMES: Final = frozenset(Fields.__annotations__)
 E = TypeVar("E", Lane, OnUncertain)
 
 
-def draft(message_id: bytes, fields: Mapping[str, Any], rules: Rules, now: datetime) -> Draft:
-    """Check the arguments of send() and return the message; raises InvalidMessage, naming the field."""
+def draft(
+    message_id: bytes, fields: Mapping[str, Any], rules: Rules, now: datetime, *, is_keyed: bool = False
+) -> Draft:
+    """Check the arguments of send() and return the message; raises InvalidMessage, naming the field.
+
+    A `not_before` that has passed makes it `late` where it has an idempotency key: among the fields, or
+    another one (`is_keyed`).
+    """
     _known_fields(fields)
+    key = _key(fields.get("idempotency_key"))
+    not_before, is_late = _not_before(fields.get("not_before"), now, is_keyed=is_keyed or key is not None)
     lane = _choice("lane", Lane, fields.get("lane", Lane.NORMAL))
     to = _recipient(fields.get("to"), rules)
     sender = _sender(fields.get("sender"), rules.default_region)
@@ -117,13 +127,14 @@ def draft(message_id: bytes, fields: Mapping[str, Any], rules: Rules, now: datet
         route=route_for(rules, to=to, sender=sender, text=text, account=account, message_id=message_id),
         lane=lane,
         segments=segments_of(text) if text else 0,
-        not_before_ms=_not_before(fields.get("not_before"), now),
+        not_before_ms=not_before,
         valid_for_ms=_valid_for(fields.get("valid_for"), lane, rules),
         on_uncertain=None if asked is None else _choice("on_uncertain", OnUncertain, asked),
         callback_url=_callback_url(fields.get("callback_url")),
         metadata=_metadata(fields.get("metadata")),
-        idempotency_key=_key(fields.get("idempotency_key")),
+        idempotency_key=key,
         campaign=None if (name := fields.get("campaign")) is None else campaign_name(name),
+        late=is_late,
     )
 
 
@@ -226,20 +237,22 @@ def _choice(name: str, kind: type[E], value: Any) -> E:
         raise InvalidMessage(name, f"{str(value)[:40]!r} is not one of {known}") from None
 
 
-def _not_before(at: object, now: datetime) -> int:
+def _not_before(at: object, now: datetime, *, is_keyed: bool) -> tuple[int, bool]:
+    """Return when it may go at the earliest, and whether that has passed, as it may for a repeat."""
     if at is None:
-        return 0
+        return 0, False
     if not isinstance(at, datetime):
         raise InvalidMessage("not_before", "must be a datetime")
     if at.tzinfo is None:
         raise InvalidMessage(
             "not_before", "has no time zone; use datetime.now(UTC) + ... or another aware time"
         )
-    if at < now - PAST_TOLERANCE:
+    is_late = at < now - PAST_TOLERANCE
+    if is_late and not is_keyed:
         raise InvalidMessage("not_before", f"is in the past: {at.isoformat(' ', 'seconds')}")
     if at > now + MAX_AHEAD:
         raise InvalidMessage("not_before", f"is more than {MAX_AHEAD.days} days ahead")
-    return round(at.timestamp() * 1000)
+    return round(at.timestamp() * 1000), is_late
 
 
 def _valid_for(value: object, lane: Lane, rules: Rules) -> int:

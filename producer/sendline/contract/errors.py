@@ -6,6 +6,10 @@ SendlineError
  |  + CannotCarry          no account in its route can carry it; says why
  |  + RecipientRefused     `only_to` keeps this recipient out
  + InvalidCampaign         something about a campaign is wrong; names it and the fix
+ |  + UnknownCampaign      there is no campaign of this name
+ |  + CampaignConflict     it is in order, and the campaign as it stands does not allow it
+ |     + CampaignExists    a campaign of this name is there, and no import of it to go on with
+ |     + WrongCampaignState   it can't be started, paused, ... from the state that it is in
  + IdempotencyConflict     the idempotency key was used for other content
  + UnknownMessage          no message with this id
  + EventsLost              the event stream was trimmed past the cursor
@@ -70,6 +74,22 @@ class InvalidCampaign(SendlineError):
         super().__init__(f"{field}: {problem}")
         self.field = field
         self.problem = problem
+
+
+class UnknownCampaign(InvalidCampaign):
+    """No campaign of this name is in the ledger."""
+
+
+class CampaignConflict(InvalidCampaign):
+    """What is asked for is in order, and the campaign as it stands does not allow it."""
+
+
+class CampaignExists(CampaignConflict):
+    """A campaign of this name is there: another one, or this one, imported whole."""
+
+
+class WrongCampaignState(CampaignConflict):
+    """The campaign can't be started, paused, resumed, canceled or added to from the state that it is in."""
 
 
 class IdempotencyConflict(SendlineError):
@@ -144,7 +164,8 @@ class ConfigurationError(SendlineError):
 class PartlyAccepted(SendlineError):
     """send_many() was cut off. `accepted` are certain; the rest may be sent again with the same keys.
 
-    `cause` is the error that cut it off: LedgerError, or IdempotencyConflict.
+    `cause` is the error that cut it off: LedgerError, or IdempotencyConflict; with a spool
+    also InvalidMessage, where `not_before` has passed and the key is new.
     """
 
     def __init__(self, accepted: "Sequence[Message]", total: int, cause: SendlineError) -> None:

@@ -68,11 +68,7 @@ class Message:
     @property
     def final(self) -> bool:
         """Whether its status will not change any more by itself."""
-        if self.status in FINAL:
-            return True
-        if self.status not in (Status.SENT, Status.UNCERTAIN):
-            return False
-        return self.due_at is None or self.due_at <= datetime.now(UTC)
+        return is_final(self.status, self.due_at)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types: what `--json` prints."""
@@ -86,6 +82,15 @@ class Message:
             for entry in self.timeline
         ]
         return plain
+
+
+def is_final(status: Status, due_at: datetime | None) -> bool:
+    """Return whether a message of this status will not change any more by itself; see Message.due_at."""
+    if status in FINAL:
+        return True
+    if status not in (Status.SENT, Status.UNCERTAIN):
+        return False
+    return due_at is None or due_at <= datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,4 +116,5 @@ def stamp(at: datetime | None) -> str | None:
     """Return `at` as ISO 8601 with milliseconds and Z, or None."""
     if at is None:
         return None
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    utc = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

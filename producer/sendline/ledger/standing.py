@@ -8,12 +8,14 @@ from sendline.contract.lane import LANE_CODES
 from sendline.contract.status import WAITING
 from sendline.ledger.account_state import AccountState, account_state
 from sendline.ledger.call import Argument, Call
+from sendline.ledger.campaigns import read_campaign
 from sendline.ledger.keys import KEYS, line_key
 from sendline.ledger.lines import Row, maybe_bytes, places_of, read_row, read_rows
 from sendline.ledger.recovery import state
 from sendline.ledger.scripts import script
 
 if TYPE_CHECKING:
+    from sendline.contract.campaign import Progress
     from sendline.contract.message import Message
     from sendline.ledger.connection import Ledger
     from sendline.ledger.limits import Limits
@@ -58,6 +60,8 @@ class Standing:
     """When the tick looks at it, in milliseconds."""
     rows: tuple[Row, ...] = ()
     """Everything that waits for an account of its route."""
+    campaign: "Progress | None" = None
+    """Where its campaign stands, if it has one."""
 
     @property
     def is_missing(self) -> bool:
@@ -145,14 +149,18 @@ def read_standing(ledger: "Ledger", message: "Message") -> Standing:
     raw = ids.to_bytes(message.id) or b""
     accounts = tuple(ledger.run(account_state(name)) for name in message.route)
     timer_at = ledger.run(Call("ZSCORE", [KEYS["timers"], raw], _maybe_number))
-    if message.status not in WAITING or message.due_at is not None:
+    if message.status not in WAITING:
         return Standing(pulse, accounts, timer_at=timer_at)
+    found = ledger.run(read_campaign(message.campaign)) if message.campaign else None
+    campaign = found.progress if found else None
+    if message.due_at is not None:
+        return Standing(pulse, accounts, timer_at=timer_at, campaign=campaign)
     counted = any(account.unit == "segments" for account in accounts)
     rows = tuple(read_rows(ledger, message.route or ("",), heads=counted))
     own, ahead = _find(ledger, message, rows)
     if own is not None and own not in rows:
         rows = (own, *rows)
-    return Standing(pulse, accounts, own, ahead, timer_at, rows)
+    return Standing(pulse, accounts, own, ahead, timer_at, rows, campaign)
 
 
 def _find(ledger: "Ledger", message: "Message", rows: tuple[Row, ...]) -> tuple[Row | None, int | None]:

@@ -104,6 +104,12 @@ def _packed_draft(draft: Draft) -> bytes:
     )
 
 
+def known_keys(keys: Sequence[str]) -> Call[set[str]]:
+    """Return those of some idempotency keys, at least one, by which a message was accepted."""
+    stored: list[Argument] = [KEYS["idempotency"].encode() + digest(key) for key in keys]
+    return Call("MGET", stored, lambda reply: {key for key, kept in zip(keys, reply, strict=True) if kept})
+
+
 def get(message_id: bytes) -> Call[Message | None]:
     """Read a message; None where it is unknown."""
     return Call(

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sendline.campaigns.fields import CampaignFields
+    from sendline.contract.campaign import Imported
     from sendline.contract.page import Filters, Page
     from sendline.ledger.directory import Directory
-    from sendline.producer.campaign import AsyncCampaign
+    from sendline.producer.campaign import AsyncCampaign, CampaignPlans
     from sendline.settings import Settings
 
 T = TypeVar("T")
@@ -116,11 +117,22 @@ class AsyncProducer:
         The arguments are those of CampaignFields. An import that was cut off goes on when the same call is
         made again: every recipient gets one message. Nothing is sent before `start()`.
 
-        Raises InvalidCampaign (naming the field), LedgerUnavailable, LedgerRefused.
+        The recipients are read and checked in a thread, so that the event loop's other tasks go on; so an
+        iterable of them is run through there. `on_progress` is called in the event loop.
+
+        Raises InvalidCampaign (naming the field), of which UnknownCampaign, CampaignExists and other
+        CampaignConflicts are kinds; LedgerUnavailable, LedgerRefused.
         """
         from sendline.producer.campaign import AsyncCampaign  # noqa: PLC0415 - few apps have campaigns
 
-        return AsyncCampaign(await self._do(self._core.campaign(name, fields)), self._do)
+        if not fields:
+            return AsyncCampaign(await self._do(self._core.campaign(name, fields)), self._do, self._off_loop)
+
+        def plan(hear: "Callable[[Imported], None]") -> "Plan[CampaignPlans]":
+            return self._core.campaign(name, {**fields, "on_progress": hear})
+
+        plans = await self._off_loop(plan, fields.get("on_progress"))
+        return AsyncCampaign(plans, self._do, self._off_loop)
 
     def events(self, after: int | None = None, *, timeout: float | None = None) -> AsyncIterator[Event]:
         """Yield every change of status, in order, as it happens. See Producer.events().
@@ -208,6 +220,17 @@ class AsyncProducer:
     async def _soon(self, plan: Plan[T]) -> T:
         """Carry out the whole plan within `redis_timeout`."""
         return await self._do(plan, time.monotonic() + self._ledger.timeout)
+
+    async def _off_loop(
+        self,
+        plan: "Callable[[Callable[[Imported], None]], Plan[T]]",
+        on_progress: "Callable[[Imported], None] | None",
+    ) -> T:
+        """Carry out the plan of an import, which tells how far it has come, without holding the loop up."""
+        from sendline.producer.off_loop import Hearer, carry_out  # noqa: PLC0415 - few apps have campaigns
+
+        hearer = Hearer(on_progress)
+        return await carry_out(plan(hearer), self._ledger.run, hearer.pass_on)
 
     async def _do(self, plan: Plan[T], until: float | None = None) -> T:
         """Carry out the plan, each of its calls within `redis_timeout`, and none after `until`."""

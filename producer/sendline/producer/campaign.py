@@ -1,17 +1,18 @@
 """Campaigns as producers hand them out: one handle that blocks, one that is awaited, over the same plans."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
 from sendline.campaigns import again, steering
-from sendline.campaigns.report import report_file, report_row
+from sendline.campaigns.report import ReportRow, report_file, report_row
 from sendline.contract.campaign import ENDED, CampaignSpec, Imported, Progress
 from sendline.contract.errors import InvalidCampaign, NotFinished
 from sendline.contract.message import Message
-from sendline.ledger import campaigns, verbs
+from sendline.ledger import campaigns, finding, verbs
 from sendline.producer.plan import Pause, Plan
 
 if TYPE_CHECKING:
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
 
     from sendline.campaigns.fields import CampaignFields
     from sendline.ledger.limits import Limits
+    from sendline.ledger.record import Record
 
     Found = Callable[[str, CampaignFields, str | None], Plan["CampaignPlans"]]
 
+T = TypeVar("T")
 PAGE: Final = 500
 """Messages of a report that are read at once."""
 Until = Literal["finished", "sent"]
@@ -84,19 +87,29 @@ class CampaignPlans:
         """Found a campaign for those of its messages that came to a bad end; it has the same owner."""
         return (yield from again.make_round(self.name, name, self._found, on_progress or (lambda _: None)))
 
-    def page(self, start: int) -> Plan["Page"]:
+    def messages(self, start: int) -> Plan["Page[Message]"]:
         """Read some of its messages, in the order of its source, from place `start` on."""
         ids: list[bytes] = yield campaigns.members(self.name, start, PAGE)
         found: list[Message | None] = (yield verbs.get_all(ids)) if ids else []
-        behind = start + len(ids) if len(ids) == PAGE else None
-        return Page([message for message in found if message is not None], behind)
+        return Page([message for message in found if message is not None], _behind(start, ids))
+
+    def report_rows(self, start: int) -> Plan["Page[ReportRow]"]:
+        """Read what a report tells of the same messages."""
+        ids: list[bytes] = yield campaigns.members(self.name, start, PAGE)
+        found: list[Record | None] = (yield finding.records(ids)) if ids else []
+        rows = [report_row(each, record) for each, record in zip(ids, found, strict=True) if record]
+        return Page(rows, _behind(start, ids))
+
+
+def _behind(start: int, ids: list[bytes]) -> int | None:
+    return start + len(ids) if len(ids) == PAGE else None
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Some messages of a campaign, without those that are no longer kept."""
+class Page(Generic[T]):
+    """What is read at once of a campaign's messages, without those that are no longer kept."""
 
-    messages: list[Message]
+    found: list[T]
     behind: int | None
     """Where the next ones begin; None: these were the last."""
 
@@ -124,19 +137,25 @@ class Campaign:
         return self._progress(self._plans.progress())
 
     def start(self, at: datetime | None = None) -> Progress:
-        """Start it, now or at `at` (with a time zone). Raises InvalidCampaign."""
+        """Start it, now or at `at` (with a time zone). Raises WrongCampaignState, InvalidCampaign."""
         return self._progress(self._plans.start(at))
 
     def pause(self) -> Progress:
-        """Let nothing more of it be sent; what is on the wire is settled, and told apart (`on_the_wire`)."""
+        """Let nothing more of it be sent; what is on the wire is settled, and told apart (`on_the_wire`).
+
+        Raises WrongCampaignState where it is not running.
+        """
         return self._progress(self._plans.pause())
 
     def resume(self) -> Progress:
-        """Let it go on. Raises InvalidCampaign where it is not paused."""
+        """Let it go on. Raises WrongCampaignState where it is not paused."""
         return self._progress(self._plans.resume())
 
     def cancel(self) -> Progress:
-        """End it: what has not been sent is not sent any more, from the next claim on."""
+        """End it: what has not been sent is not sent any more, from the next claim on.
+
+        Raises WrongCampaignState where it is finished.
+        """
         return self._progress(self._plans.cancel())
 
     def wait(self, timeout: float | None = None, *, until: Until = "finished") -> Progress:
@@ -149,8 +168,13 @@ class Campaign:
 
     def messages(self) -> Iterator[Message]:
         """Yield its messages, in the order of its source, as they stand when they are read."""
-        for page in self._pages():
-            yield from page.messages
+        for page in self._pages(self._plans.messages):
+            yield from page
+
+    def report_rows(self) -> Iterator[ReportRow]:
+        """Yield what report() writes of each recipient."""
+        for page in self._pages(self._plans.report_rows):
+            yield from page
 
     def report(self, path: str | PathLike[str]) -> int:
         """Write a row for each recipient: CSV, or Parquet where `path` ends so; return how many.
@@ -159,9 +183,9 @@ class Campaign:
         """
         written = 0
         with report_file(path) as writer:
-            for page in self._pages():
-                writer.write(map(report_row, page.messages))
-                written += len(page.messages)
+            for page in self._pages(self._plans.report_rows):
+                writer.write(page)
+                written += len(page)
         return written
 
     def retry_failed(
@@ -171,15 +195,15 @@ class Campaign:
 
         `name` is NAME.2, NAME.3, ... by default. What it sends, and how, stays the same; its weight is 1. An
         import that was cut off goes on when this is called again; `on_progress` hears how far it has come.
-        Raises InvalidCampaign, also where none failed, and LedgerError.
+        Raises CampaignConflict where none failed, InvalidCampaign, LedgerError.
         """
         return Campaign(self._do(self._plans.retry_failed(name, on_progress)), self._do)
 
-    def _pages(self) -> Iterator[Page]:
+    def _pages(self, read: "Callable[[int], Plan[Page[T]]]") -> Iterator[list[T]]:
         start: int | None = 0
         while start is not None:
-            page: Page = self._do(self._plans.page(start))
-            yield page
+            page: Page[T] = self._do(read(start))
+            yield page.found
             start = page.behind
 
     def _progress(self, plan: Plan[Progress]) -> Progress:
@@ -190,10 +214,13 @@ class Campaign:
 class AsyncCampaign:
     """A campaign, within one event loop: the same verbs, awaited."""
 
-    def __init__(self, plans: CampaignPlans, do: "Callable[[Plan[Any]], Any]") -> None:
-        """`do` carries plans out."""
+    def __init__(
+        self, plans: CampaignPlans, do: "Callable[[Plan[Any]], Any]", off_loop: "Callable[..., Any]"
+    ) -> None:
+        """`do` carries plans out; `off_loop` those of imports, without holding the event loop up."""
         self._plans = plans
         self._do = do
+        self._off_loop = off_loop
 
     @property
     def name(self) -> str:
@@ -210,19 +237,25 @@ class AsyncCampaign:
         return await self._progress(self._plans.progress())
 
     async def start(self, at: datetime | None = None) -> Progress:
-        """Start it, now or at `at` (with a time zone). Raises InvalidCampaign."""
+        """Start it, now or at `at` (with a time zone). Raises WrongCampaignState, InvalidCampaign."""
         return await self._progress(self._plans.start(at))
 
     async def pause(self) -> Progress:
-        """Let nothing more of it be sent; what is on the wire is settled, and told apart (`on_the_wire`)."""
+        """Let nothing more of it be sent; what is on the wire is settled, and told apart (`on_the_wire`).
+
+        Raises WrongCampaignState where it is not running.
+        """
         return await self._progress(self._plans.pause())
 
     async def resume(self) -> Progress:
-        """Let it go on. Raises InvalidCampaign where it is not paused."""
+        """Let it go on. Raises WrongCampaignState where it is not paused."""
         return await self._progress(self._plans.resume())
 
     async def cancel(self) -> Progress:
-        """End it: what has not been sent is not sent any more, from the next claim on."""
+        """End it: what has not been sent is not sent any more, from the next claim on.
+
+        Raises WrongCampaignState where it is finished.
+        """
         return await self._progress(self._plans.cancel())
 
     async def wait(self, timeout: float | None = None, *, until: Until = "finished") -> Progress:
@@ -231,9 +264,15 @@ class AsyncCampaign:
 
     async def messages(self) -> AsyncIterator[Message]:
         """Yield its messages, in the order of its source, as they stand when they are read."""
-        async for page in self._pages():
-            for message in page.messages:
+        async for page in self._pages(self._plans.messages):
+            for message in page:
                 yield message
+
+    async def report_rows(self) -> AsyncIterator[ReportRow]:
+        """Yield what report() writes of each recipient."""
+        async for page in self._pages(self._plans.report_rows):
+            for row in page:
+                yield row
 
     async def report(self, path: str | PathLike[str]) -> int:
         """Write a row for each recipient: CSV, or Parquet where `path` ends so; return how many.
@@ -242,9 +281,9 @@ class AsyncCampaign:
         """
         written = 0
         with report_file(path) as writer:
-            async for page in self._pages():
-                writer.write(map(report_row, page.messages))
-                written += len(page.messages)
+            async for page in self._pages(self._plans.report_rows):
+                await asyncio.to_thread(writer.write, page)
+                written += len(page)
         return written
 
     async def retry_failed(
@@ -254,15 +293,16 @@ class AsyncCampaign:
 
         `name` is NAME.2, NAME.3, ... by default. What it sends, and how, stays the same; its weight is 1. An
         import that was cut off goes on when this is called again; `on_progress` hears how far it has come.
-        Raises InvalidCampaign, also where none failed, and LedgerError.
+        Raises CampaignConflict where none failed, InvalidCampaign, LedgerError.
         """
-        return AsyncCampaign(await self._do(self._plans.retry_failed(name, on_progress)), self._do)
+        plans = await self._off_loop(lambda hear: self._plans.retry_failed(name, hear), on_progress)
+        return AsyncCampaign(plans, self._do, self._off_loop)
 
-    async def _pages(self) -> AsyncIterator[Page]:
+    async def _pages(self, read: "Callable[[int], Plan[Page[T]]]") -> AsyncIterator[list[T]]:
         start: int | None = 0
         while start is not None:
-            page: Page = await self._do(self._plans.page(start))
-            yield page
+            page: Page[T] = await self._do(read(start))
+            yield page.found
             start = page.behind
 
     async def _progress(self, plan: Plan[Progress]) -> Progress:

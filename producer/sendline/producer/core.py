@@ -83,6 +83,9 @@ class Core:
         """Accept many messages, all checked before any is accepted."""
         away = yield from self._prepare()
         drafts = self._check_all(many)
+        if self._spool is None:  # which may know of earlier ones, while the ledger is away
+            for place, error in (yield from _too_late(drafts)).items():
+                raise error.at(place)
         accepted: list[Message] = []
         for start in range(0, len(drafts), BATCH):
             try:
@@ -100,14 +103,18 @@ class Core:
     def checked(self, fields: Mapping[str, Any]) -> Plan[Draft]:
         """Return the message that send()'s arguments make, by the rules of now."""
         yield from self._prepare()
-        return self.check(fields)
+        made = self.check(fields)
+        if too_late := (yield from _too_late([made])):
+            raise too_late[0]
+        return made
 
-    def check(self, fields: Mapping[str, Any], owner: str | None = None) -> Draft:
+    def check(self, fields: Mapping[str, Any], owner: str | None = None, *, is_keyed: bool = False) -> Draft:
         """Return the message that send()'s arguments make, for `owner`, the name of an API key.
 
-        By the rules that are known: refresh() reads them. Raises InvalidMessage, naming the field.
+        By the rules that are known: refresh() reads them. `is_keyed`: it is to get an idempotency key.
+        Raises InvalidMessage, naming the field.
         """
-        checked = draft(ids.new_id(), fields, self._rules, datetime.now(UTC))
+        checked = draft(ids.new_id(), fields, self._rules, datetime.now(UTC), is_keyed=is_keyed)
         return checked if owner is None else replace(checked, owner=owner)
 
     def accept(self, drafts: Sequence[Draft]) -> Plan[list[Message | SendlineError]]:
@@ -116,8 +123,11 @@ class Core:
         Raises LedgerError where none was answered for. Then the same drafts may be accepted again: an id is
         accepted once.
         """
-        verdicts: list[verbs.Acceptance] = yield verbs.accept(self._limits, drafts)
-        return list(map(answer, drafts, verdicts))
+        too_late = yield from _too_late(drafts)
+        timely = [each for place, each in enumerate(drafts) if place not in too_late]
+        verdicts: list[verbs.Acceptance] = (yield verbs.accept(self._limits, timely)) if timely else []
+        found = map(answer, timely, verdicts)
+        return [too_late.get(place) or next(found) for place in range(len(drafts))]
 
     def get(self, message_id: str) -> Plan[Message]:
         """Read one message."""
@@ -284,6 +294,16 @@ def rules_of(settings: "Settings", directory: Directory) -> Rules:
         accounts=directory.accounts or dict.fromkeys(settings.accounts),
         routes=directory.routes if directory.accounts else configured,
     )
+
+
+def _too_late(drafts: Sequence[Draft]) -> Plan[dict[int, InvalidMessage]]:
+    """Return, by place, the error of each message that is late and repeats none that was accepted."""
+    late = {place: each.idempotency_key for place, each in enumerate(drafts) if each.late}
+    known: set[str | None] = (
+        (yield verbs.known_keys([key for key in late.values() if key])) if late else set()
+    )
+    problem = "is in the past, and no message with this idempotency key was accepted"
+    return {place: InvalidMessage("not_before", problem) for place, key in late.items() if key not in known}
 
 
 def _demand_durability() -> Plan[None]:

@@ -137,7 +137,8 @@ class Producer:
         The arguments are those of CampaignFields. An import that was cut off goes on when the same call is
         made again: every recipient gets one message. Nothing is sent before `start()`.
 
-        Raises InvalidCampaign (naming the field), LedgerUnavailable, LedgerRefused.
+        Raises InvalidCampaign (naming the field), of which UnknownCampaign, CampaignExists and other
+        CampaignConflicts are kinds; LedgerUnavailable, LedgerRefused.
         """
         from sendline.producer.campaign import Campaign  # noqa: PLC0415 - few apps have campaigns
 

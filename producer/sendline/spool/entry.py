@@ -21,7 +21,8 @@ SKEW: Final = 0.1
 """The part of the ledger's retention by which clocks may differ, or have been set."""
 
 _FORMAT: Final = "sendline-spool"
-_FIELDS: Final = frozenset(field.name for field in fields(Draft))
+_FIELDS: Final = frozenset(field.name for field in fields(Draft)) - {"late"}
+"""What is late is not kept here."""
 
 
 class Damaged(ValueError):

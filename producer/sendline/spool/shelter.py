@@ -100,7 +100,8 @@ class Shelter:
         """Accept messages by the plan `accept`, or onto the disk where the ledger is `away`.
 
         Each gets what `accept` says of it, or its entry in the spool, or its own error. A message whose
-        idempotency key waits in the spool is that one once more.
+        idempotency key waits in the spool is that one once more. A late one is not kept: only the ledger
+        knows whether it repeats another.
         """
         yield from self.look()
         standing: list[Draft | SendlineError] = [*drafts]
@@ -166,7 +167,8 @@ class Shelter:
     def _keep(self, drafts: "Sequence[Draft]", away: LedgerUnavailable) -> list[Entry | SendlineError]:
         now_ms = _now_ms()
         answers: list[Entry | SendlineError] = []
-        for kept in self._directory.keep([Entry(draft, now_ms) for draft in drafts]):
+        found = iter(self._directory.keep([Entry(draft, now_ms) for draft in drafts if not draft.late]))
+        for kept in (away if draft.late else next(found) for draft in drafts):
             if isinstance(kept, OSError):
                 why = kept.strerror or str(kept) or type(kept).__name__
                 answers.append(LedgerUnavailable(f"{away}; nor can spool_dir take the message: {why}"))

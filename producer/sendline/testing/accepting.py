@@ -34,12 +34,13 @@ class Accepting:
         memory = self._memory
         ttl = unpack(arguments[0])[4]
         fault = next_fault(memory) if len(arguments) > 1 else None
-        answers = [self._accept_one(unpack(raw), ttl) for raw in arguments[1:]]
+        now = memory.now()
+        answers = [self._accept_one(unpack(raw), ttl, now) for raw in arguments[1:]]
         if fault is not None:
             self._fail(answers, fault)
-        return [memory.now(), *answers]
+        return [now, *answers]
 
-    def _accept_one(self, m: "Sequence[Any]", ttl: int) -> tuple[int, bytes, bytes]:
+    def _accept_one(self, m: "Sequence[Any]", ttl: int, now: int) -> tuple[int, bytes, bytes]:
         memory = self._memory
         message_id, key, content = m[0], m[12], m[13]
         there = memory.entries.get(message_id)
@@ -51,13 +52,12 @@ class Accepting:
                 return (_KNOWN if same else _CONFLICT), first, kept.raw() if same and kept else b""
             memory.keys[key] = message_id, content, memory.now() + ttl
         if there is None:
-            there = self._made(m)
+            there = self._made(m, now)
             self._begin(there)
         refused = there.state is Status.SUPPRESSED
         return (_SUPPRESSED, message_id, there.raw()) if refused else (_NEW, message_id, b"")
 
-    def _made(self, m: "Sequence[Any]") -> Entry:
-        now = self._memory.now()
+    def _made(self, m: "Sequence[Any]", now: int) -> Entry:
         wait = max(m[3] - now, 0)
         text = m[10].decode()
         return Entry(

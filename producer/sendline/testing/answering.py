@@ -19,6 +19,7 @@ T = TypeVar("T")
 Arguments = Sequence[Any]
 
 _RECORD: Final = KEYS["message"].encode()
+_IDEMPOTENCY: Final = KEYS["idempotency"].encode()
 _STREAM_FIELDS: Final = {KEYS["events"]: b"e", KEYS["inbound"]: b"m"}
 
 
@@ -76,6 +77,9 @@ class MemoryLedger:
         return self.memory.directory_json() if key == KEYS["directory"] else self._record(key)
 
     def _record(self, key: Any) -> bytes | None:
+        if isinstance(key, bytes) and key.startswith(_IDEMPOTENCY):
+            first, content, until = self.memory.keys.get(key.removeprefix(_IDEMPOTENCY), (b"", b"", 0))
+            return first + content if until > self.memory.now() else None
         if not isinstance(key, bytes) or not key.startswith(_RECORD):
             raise not_in_memory("a read of this key")
         entry = self.memory.entries.get(key.removeprefix(_RECORD))

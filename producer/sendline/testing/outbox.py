@@ -1,7 +1,6 @@
 """What a test looks at: the messages that the app has sent, with the assertions that people write."""
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sendline.contract.status import Status
@@ -156,9 +155,6 @@ class Outbox(Steering):
         if not entry.has(Flag.TEMPLATED):
             return True
         return "started" in self._memory.campaigns[entry.campaign].times
-
-    def _shown(self, entry: "Entry") -> "Message":
-        return replace(entry.message(), text=entry.said)
 
     def _complain(self, problem: str) -> "NoReturn":
         raise AssertionError(f"{problem}.\n{_listed(self.messages)}")

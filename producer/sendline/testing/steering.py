@@ -1,5 +1,6 @@
 """What a test does in the place of workers, providers and people: the steering half of an outbox."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from sendline.contract import ids
@@ -205,7 +206,7 @@ class Steering:
         return entry
 
     def _shown(self, entry: "Entry") -> Message:
-        raise NotImplementedError
+        return replace(entry.message(), text=entry.said)
 
 
 def _no_way(entry: "Entry", came_from: Status, wanted: Status) -> NoSuchMove:

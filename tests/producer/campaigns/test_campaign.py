@@ -6,7 +6,14 @@ import pytest
 
 from sendline.contract import ids
 from sendline.contract.campaign import CampaignState
-from sendline.contract.errors import InvalidCampaign, NotFinished
+from sendline.contract.errors import (
+    CampaignConflict,
+    CampaignExists,
+    InvalidCampaign,
+    NotFinished,
+    UnknownCampaign,
+    WrongCampaignState,
+)
 from sendline.contract.status import Status
 from sendline.ledger import work
 from sendline.ledger.record import pack, unpack
@@ -288,12 +295,51 @@ def ids_of(message):
     return ids.to_bytes(message.id)
 
 
+def test_a_report_tells_what_the_messages_themselves_tell(producer, hands):
+    campaign = made(producer, 6)
+    campaign.start()
+    claims = hands.claim(5)
+    hands.settle(claims[:1], Status.FAILED, code="rejected", reason="no such number")
+    hands.settle(claims[1:2], Status.RETRYING, code="unavailable", reason="busy", delay=60_000)
+    hands.settle(claims[2:3], deadline=3_600_000)
+    hands.settle(claims[3:4], deadline=0)
+    messages, rows = list(campaign.messages()), list(campaign.report_rows())
+    for message, row in zip(messages, rows, strict=True):
+        entries = message.timeline
+        sent = [entry.at for entry in entries if entry.status is Status.SENT]
+        assert row == (
+            *(message.id, message.to, message.status.value, message.error or "", entries[-1].reason),
+            *(message.segments, message.attempts, message.account or "", message.provider_id or ""),
+            *(message.created_at, next(iter(sent), None), entries[-1].at if message.final else None),
+        )
+        assert message.to not in repr(row)
+    assert [row.final_at is not None for row in rows] == [message.final for message in messages]
+    assert {row.status for row in rows} == {"failed", "retrying", "sent", "sending", "created"}
+
+
+def test_what_stands_in_the_way_is_told_apart_by_the_errors_kind(producer, hands):
+    with pytest.raises(UnknownCampaign) as unknown:
+        producer.campaign("sale")
+    assert not isinstance(unknown.value, CampaignConflict)
+    campaign = made(producer)
+    for verb in (campaign.pause, campaign.resume):
+        with pytest.raises(WrongCampaignState, match="campaign sale is created"):
+            verb()
+    with pytest.raises(CampaignConflict, match="no message that failed") as healthy:
+        campaign.retry_failed()
+    assert not isinstance(healthy.value, CampaignExists | WrongCampaignState)
+    campaign.cancel()
+    for verb in (campaign.start, campaign.pause):
+        with pytest.raises(WrongCampaignState, match="campaign sale is canceled"):
+            verb()
+
+
 def test_the_same_name_is_refused_and_changes_nothing(producer):
     made(producer)
     before = producer.campaign("sale").progress()
-    with pytest.raises(InvalidCampaign, match="already"):
+    with pytest.raises(CampaignExists, match="already"):
         made(producer, 20)
-    with pytest.raises(InvalidCampaign, match="already"):
+    with pytest.raises(CampaignExists, match="already"):
         made(producer, text="Other")
     assert producer.campaign("sale").progress() == before
 

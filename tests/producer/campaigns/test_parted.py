@@ -3,12 +3,11 @@
 import pytest
 
 from sendline.campaigns import steering
-from sendline.campaigns.conflict import CampaignConflict
 from sendline.campaigns.importing import STRETCH
 from sendline.contract import ids
 from sendline.contract.accounts import AccountCard, Capabilities
 from sendline.contract.draft import Rules
-from sendline.contract.errors import InvalidCampaign
+from sendline.contract.errors import CampaignConflict, InvalidCampaign
 from sendline.ledger import campaigns
 from sendline.ledger.limits import Limits
 

@@ -91,6 +91,18 @@ def test_what_was_sent_during_an_outage_is_delivered_once_after_it(fault, produc
     assert producer.get(before.id).text == "before"
 
 
+def test_a_late_message_is_not_kept_where_nobody_can_tell_whether_it_repeats_one(producer, server, spool):
+    send(producer, "before", idempotency_key="k")
+    late = {"not_before": datetime.now(UTC) - timedelta(hours=1)}
+    server.kill()
+    kept = send(producer, "kept", idempotency_key="waits")
+    with pytest.raises(LedgerUnavailable):
+        send(producer, "before", idempotency_key="k", **late)
+    assert send(producer, "kept", idempotency_key="waits", **late).id == kept.id
+    assert spool.waiting() == [ids.to_bytes(kept.id)]
+    server.start()
+
+
 def test_answers_that_come_too_late_are_an_outage_too(server, path, spool, emptied):
     with Proxy(server.socket) as proxy:
         url = f"redis://127.0.0.1:{proxy.port}/0"

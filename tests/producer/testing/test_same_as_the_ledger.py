@@ -1,6 +1,7 @@
 """The double is held to the real thing: the same scenes on both, and everything that is seen compared."""
 
 import random
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -56,6 +57,9 @@ def the_same_again(stage):
     stage.advance(first, Status.SENT)
     stage.look(stage.producer.send(**fields(idempotency_key="k")))
     stage.refused(stage.producer.send, **fields(idempotency_key="k", text="other"))
+    passed = datetime.now(UTC) - timedelta(hours=1)
+    stage.look(stage.producer.send(**fields(idempotency_key="k", not_before=passed)))
+    stage.refused(stage.producer.send, **fields(idempotency_key="new", not_before=passed))
 
 
 def many_at_once(stage):

@@ -6,6 +6,8 @@ from datetime import timedelta
 import pytest
 
 from ledger_world import SENDER, sender_row
+from sendline import Producer
+from sendline.contract.campaign import CampaignState, Imported, Progress
 from sendline.contract.lane import Lane
 from sendline.contract.message import Message, TimelineEntry, instant, stamp
 from sendline.contract.status import Status
@@ -416,6 +418,75 @@ def test_programs_are_told_of_times_and_outcomes_too(message, limit, until):
     found = look_into(message, timed(), 5, SHARES).to_dict()
     assert found["limit"] == limit.value
     assert found["until"] == (None if until is None else stamp(after(until)))
+
+
+def of_campaign(state, **fields):
+    nothing = Imported(rows=1, accepted=1, complete=True, line=1)
+    return Progress("sale", state, nothing, {Status.CREATED: 1}, {}, **fields)
+
+
+@pytest.mark.parametrize(
+    ("campaign", "said", "until"),
+    [
+        (
+            of_campaign(CampaignState.PAUSED),
+            "Its campaign sale is paused. `sendline campaign resume sale` lets it go on.",
+            None,
+        ),
+        (
+            of_campaign(CampaignState.PAUSED, cause="41 of the last 200 failed"),
+            "Its campaign sale is paused: 41 of the last 200 failed. `sendline campaign resume sale` lets",
+            None,
+        ),
+        (
+            of_campaign(CampaignState.CREATED),
+            "Its campaign sale was not started: `sendline campaign st",
+            None,
+        ),
+        (
+            of_campaign(CampaignState.SCHEDULED, start_at=after(90)),
+            f"Its campaign sale starts at {stamp(after(90))}, which is in 1 min 30 s.",
+            90,
+        ),
+        (of_campaign(CampaignState.CANCELED), "Its campaign sale was canceled: the tick ends what", None),
+    ],
+    ids=lambda value: value.state.value if isinstance(value, Progress) else "",
+)
+@pytest.mark.parametrize("message", [replace(CREATED, campaign="sale"), RETRYING], ids=["created", "due"])
+def test_a_message_whose_campaign_rests_says_so_first(message, campaign, said, until):
+    standing = replace(timed() if message.due_at else in_line(held_in=7e9), campaign=campaign)
+    found = look_into(message, standing, 5, SHARES)
+    assert found.said[0].startswith(said)
+    assert (found.limit, found.until) == (Limit.CAMPAIGN, None if until is None else after(until))
+    assert "2255" not in "".join(explain(message, standing, 5, SHARES))
+
+
+def test_a_running_campaign_holds_nothing_up():
+    standing = replace(in_line(), campaign=of_campaign(CampaignState.RUNNING))
+    assert explain(replace(CREATED, campaign="sale"), standing, 5, SHARES) == explain(
+        CREATED, in_line(), 5, SHARES
+    )
+
+
+def test_a_message_outside_its_campaigns_window_says_so():
+    row = Row(Lane.BULK, "main", "sale#Europe/Berlin", 20, held_until=WORKING.now + 7_200_000_000)
+    standing = Standing(WORKING, (MAIN,), row, 0, rows=(row,), campaign=of_campaign(CampaignState.RUNNING))
+    found = look_into(replace(CREATED, lane=Lane.BULK, campaign="sale"), standing, 5, SHARES)
+    assert (
+        found.said[0] == "The window of campaign sale is closed on its recipient's clock: it goes on in 2 h."
+    )
+    assert (found.limit, found.until) == (Limit.WINDOW, after(7200))
+
+
+def test_a_message_of_a_paused_campaign_is_read_with_it(ledger, settings, publish):
+    publish("main")
+    with Producer(settings=settings) as producer:
+        campaign = producer.campaign("sale", text="Hi", recipients=["+13115550001"])
+        campaign.start()
+        campaign.pause()
+        [message] = campaign.messages()
+    found = look_into(message, read_standing(ledger, message), 5, SHARES)
+    assert found.said[0] == "Its campaign sale is paused. `sendline campaign resume sale` lets it go on."
 
 
 def test_a_message_that_is_final_waits_for_nothing():

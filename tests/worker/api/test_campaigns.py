@@ -12,10 +12,18 @@ from producer.campaigns.conftest import Hands
 from sendline import Producer
 from sendline.campaigns.importing import STRETCH
 from sendline.contract.accounts import AccountCard, Capabilities
+from sendline.contract.errors import (
+    CampaignConflict,
+    CampaignExists,
+    InvalidCampaign,
+    UnknownCampaign,
+    WrongCampaignState,
+)
 from sendline.contract.status import Status
 from sendline.ledger import campaigns
 from sendline.ledger.accounts import configure
 from sendline.ledger.directory import Directory
+from sendline_worker.api.problems import problem_of
 
 SPEC = {"text": "Hi {{ name }}", "sender": "+13115552368"}
 OTHER = "+13115552399"
@@ -215,6 +223,21 @@ def test_a_key_with_senders_uses_no_other_one_in_a_campaign_or_in_a_row(api):
     free = api.client("send", name="held")
     free.put("/v1/campaigns/three", json={"text": "Hi", "sender": "+13115552399"})
     assert upload(held, "/v1/campaigns/three", mixed).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (UnknownCampaign, (404, "not-found")),
+        (CampaignConflict, (409, "conflict")),
+        (CampaignExists, (409, "conflict")),
+        (WrongCampaignState, (409, "conflict")),
+        (InvalidCampaign, (422, "invalid-campaign")),
+    ],
+)
+def test_the_status_follows_from_the_kind_of_error(kind, told):
+    problem = problem_of(kind("name", "whatever it says"))
+    assert (problem.status, problem.kind.slug) == told
 
 
 def test_steering_from_the_wrong_state_is_a_conflict_that_names_it(shop, sale):

@@ -41,6 +41,11 @@ def test_the_bounds_are_those_in_force():
     assert told["the time until a body has come"].startswith(f"{bounds.BODY_SECONDS:.0f} s")
     assert told["messages of a request"] == f"{messages.MOST:,}"
     assert told["connections of a process"] == f"{protocol.CONNECTIONS:,}"
+    waiting = told["requests of a connection that wait for the answer before theirs"]
+    assert waiting == str(protocol.ApiProtocol.waiting_most)
+    unread = told["the time for which an answer may be left unread"]
+    assert unread == f"{protocol.ApiProtocol.unread_seconds:.0f} s"
+    assert f"is cut {unread} after" in PAGE
     most = f"{protocol.ApiProtocol.headers_most} headers, {protocol.ApiProtocol.head_bytes // 1024} KiB"
     assert told["the head of a request"] == most
 

@@ -1,6 +1,7 @@
 """Sending messages, one or many with a request."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from uuid import uuid4
 
 import pytest
 
@@ -278,6 +279,32 @@ def test_a_key_stands_for_all_that_was_asked(api, client, new, change, place):
     same = send({**new, "lane": "normal", "metadata": None})
     assert (same.status_code, same.headers["idempotency-replayed"]) == (202, "true")
     assert accepted(api) == 1
+
+
+@pytest.mark.parametrize("place", ["header", "message", "array"])
+def test_a_scheduled_message_has_its_first_answer_still_when_its_time_has_passed(
+    api, client, new, poll, place
+):
+    def send(key):
+        if place == "message":
+            return client.post(PATH, json={**told, "idempotency_key": key})
+        return keyed(client, [told] if place == "array" else told, key)
+
+    told = {**new, "not_before": (datetime.now(UTC) - timedelta(seconds=4.5)).isoformat()}
+    first = send("a")
+    assert first.status_code == 202
+
+    def has_passed():
+        answer = send(str(uuid4())).json()
+        [result] = answer.get("results", [answer])
+        return result.get("problem", result).get("field") == "not_before"
+
+    poll(has_passed, 5)
+    before = accepted(api)
+    again = send("a")
+    assert (again.status_code, again.headers["idempotency-replayed"]) == (202, "true")
+    assert again.json() == first.json()
+    assert accepted(api) == before
 
 
 def test_an_instant_is_the_same_however_it_is_written(client, new):

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+import odd_parts
 from sendline import ConfigurationError
 from sendline.settings import Settings
 from sendline_worker.cli.api import NOT_INSTALLED
@@ -93,24 +94,21 @@ def listening(said, host="127.0.0.1"):
     return f"http://{host}:{where['port']}"
 
 
-@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
-def test_it_serves_until_it_is_told_to_end(start, said, redis_url, sign):
-    process = start(redis_url, SENDLINE, "api", "--port", "0", "--json")
-    url = listening(said)
+def serves_until(process, sign, url):
+    """Look whether it serves, and ends in order at a signal."""
     assert httpx.get(f"{url}/healthz").status_code == 200
     assert httpx.get(f"{url}/readyz").status_code == 200
     assert httpx.get(f"{url}{MESSAGE}").status_code == 401
     process.send_signal(sign)
     assert process.wait(20) == 0
-    assert "Traceback" not in said("err")
 
 
-def test_people_are_told_where_it_listens(start, said, redis_url):
+def test_people_are_told_where_it_listens_and_it_serves_until_ctrl_c(start, said, redis_url):
     port = free_port()
     process = start(redis_url, SENDLINE, "api", "--port", str(port))
     poll(lambda: said("out") == f"the API listens on 127.0.0.1 port {port}\n", timeout=30)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    serves_until(process, signal.SIGINT, f"http://127.0.0.1:{port}")
+    assert "Traceback" not in said("err")
 
 
 def test_it_starts_without_redis_and_is_ready_once_it_is_there(start, said):
@@ -147,12 +145,14 @@ def test_it_needs_nothing_of_what_only_workers_need(start, said, redis_url):
 def test_a_revoked_key_is_refused_from_the_moment_in_which_the_command_says_so(start, said, redis_url, run):
     _, out, _ = run("create", "shop", "--scope", "read", "--json", command="keys")
     given = bearer(json.loads(out)["token"])
-    start(redis_url, SENDLINE, "api", "--port", "0", "--json")
-    url = listening(said) + MESSAGE
+    process = start(redis_url, SENDLINE, "api", "--port", "0", "--json")
+    url = listening(said)
     with httpx.Client(headers=given) as client:
-        assert client.get(url).status_code == 404  # it remembers the key from here
+        assert client.get(url + MESSAGE).status_code == 404  # it remembers the key from here
         assert run("revoke", "shop", "--yes", command="keys")[0] == 0
-        assert client.get(url).status_code == 401
+        assert client.get(url + MESSAGE).status_code == 401
+    serves_until(process, signal.SIGTERM, url)
+    assert "Traceback" not in said("err")
 
 
 def test_without_fastapi_what_to_install_is_told(redis_url):
@@ -218,6 +218,16 @@ def up(home, *command):
         assert process.wait(40) == 0
 
 
+def hollow(*absent):
+    """Return `sendline up` with parts that do nothing, where some modules are not there."""
+    code = f"import sys; sys.path.append({str(ROOT / 'tests')!r})\n"
+    code += f"sys.modules.update(dict.fromkeys({absent!r}))\n"
+    code += "import odd_parts\nfrom sendline_worker.stack import stack\n"
+    code += "stack.worker = stack.receiver = stack.simulator = stack.api = odd_parts.runs\n"
+    code += "from sendline_worker.cli.main import main\nsys.exit(main(['up']))"
+    return [sys.executable, "-c", code]
+
+
 @pytest.mark.acceptance
 @pytest.mark.xdist_group("up")
 def test_up_shows_the_api_and_how_to_make_the_first_key_and_makes_none(tmp_path, run):
@@ -230,14 +240,14 @@ def test_up_shows_the_api_and_how_to_make_the_first_key_and_makes_none(tmp_path,
         code, out, _ = run(*words, "--json", command=command)
         assert code == 0
         assert httpx.get(f"{url}{MESSAGE}", headers=bearer(json.loads(out)["token"])).status_code == 404
-    with up(tmp_path, SENDLINE, "up") as printed:
+    with up(tmp_path, *hollow()) as printed:
         assert "Make a key" not in printed
 
 
 @pytest.mark.acceptance
 @pytest.mark.xdist_group("up")
 def test_up_goes_on_without_the_api_where_fastapi_is_not_installed_and_says_so(tmp_path):
-    with up(tmp_path, *where_absent({"fastapi"}, "up")) as printed:
+    with up(tmp_path, *hollow("fastapi")) as printed:
         assert f"  api        not running: {NOT_INSTALLED}\n" in printed
         assert "Make a key" not in printed
         assert re.search(r"(?m)^  receiver +http://", printed)
@@ -245,7 +255,9 @@ def test_up_goes_on_without_the_api_where_fastapi_is_not_installed_and_says_so(t
 
 @pytest.mark.acceptance
 @pytest.mark.xdist_group("up")
-def test_an_api_that_ends_by_itself_is_started_again_at_its_address(tmp_path, redis_url):
+def test_an_api_that_ends_by_itself_is_started_again_at_its_address(tmp_path, redis_url, monkeypatch):
+    for other in ("worker", "receiver", "simulator"):
+        monkeypatch.setattr(f"sendline_worker.stack.stack.{other}", odd_parts.runs)
     settings = Settings(redis_url=redis_url, processes=1, api_port=0, receiver_port=0)
     with Stack(settings, tmp_path, logs=tmp_path, http_api=True) as stack:
         url, keeper = stack.api_url, Supervisor(stack)

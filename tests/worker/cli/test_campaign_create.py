@@ -55,8 +55,8 @@ def test_it_tells_of_rejected_duplicate_and_suppressed_rows(run, read, tmp_path,
     ledger.run(suppress(hands.limits, ["+13115550001"], "asked"))
     rows = ["+13115550000,a", "+13115550001,b", "+13115550000,again", "12,c", ",d"]
     (tmp_path / "people.csv").write_text("\n".join(["to,name", *rows]))
-    words = ("--recipients", "people.csv", "--rejects", "rejects.csv")
-    code, out, err = run("create", "sale", *TEXT, *words)
+    words = ("--recipients", "people.csv", "--rejects")
+    code, out, err = run("create", "sale", *TEXT, *words, "rejects.csv")
     assert (code, err) == (0, "")
     assert [line.split()[:2] for line in out.splitlines()[1:5]] == [
         ["accepted", "2"], ["suppressed", "1"], ["rejected", "2"], ["duplicates", "1"],
@@ -67,9 +67,9 @@ def test_it_tells_of_rejected_duplicate_and_suppressed_rows(run, read, tmp_path,
         "5",
         "6",
     ]
-    found = read("create", "twice", *TEXT, *words, "--keep-duplicates")
+    found = read("create", "twice", *TEXT, *words, "again.csv", "--keep-duplicates")
     assert (found["imported"]["accepted"], found["imported"]["rejected"], found["suppressed"]) == (3, 2, 1)
-    assert (found["name"], found["state"], found["rejects"]) == ("twice", "created", "rejects.csv")
+    assert (found["name"], found["state"], found["rejects"]) == ("twice", "created", "again.csv")
 
 
 def test_a_recipients_number_is_in_nothing_that_is_printed(run, tmp_path, hands):
@@ -168,6 +168,7 @@ FILES = {
     "nobody.csv": b"age,town\n7,x\n",
     "rows.csv": b"to,name\n+13115550000,a\n",
     "other.csv": b"precious,content\n1,2\n",
+    "theirs.csv": b"line,reason,to,campaign\r\n7,to: is empty,,another\r\n",
 }
 MISTAKES = {
     "empty file": (TEXT, "empty.csv", (), "recipients: empty.csv"),
@@ -257,6 +258,12 @@ MISTAKES = {
         "rows.csv",
         ("--rejects", "other.csv"),
         "rejects: that file holds something else",
+    ),
+    "rejects over another campaign's": (
+        TEXT,
+        "rows.csv",
+        ("--rejects", "theirs.csv"),
+        "rejects: that file holds another campaign's rows; name a new one",
     ),
     "rejects nowhere": (
         TEXT,

@@ -120,13 +120,13 @@ TABLE: dict[int, type[Outcome]] = {
 }
 
 
-@pytest.mark.parametrize("status", TABLE)
 @pytest.mark.parametrize("body", BODIES)
-def test_no_body_changes_a_status_and_a_2xx_without_its_promise_is_uncertain(adapter, body, status):
-    outcome = adapter.judge(Answer(status, {}, BODIES[body], truncated=body == "10 MB"))
-    assert type(outcome) is TABLE[status]
-    assert 0 < len(outcome.reason) <= REASON_LENGTH
-    assert outcome.reason.isprintable()
+def test_no_body_changes_a_status_and_a_2xx_without_its_promise_is_uncertain(adapter, body):
+    for status, kind in TABLE.items():
+        outcome = adapter.judge(Answer(status, {}, BODIES[body], truncated=body == "10 MB"))
+        assert type(outcome) is kind, status
+        assert 0 < len(outcome.reason) <= REASON_LENGTH, status
+        assert outcome.reason.isprintable(), status
 
 
 def test_a_503_that_says_for_how_long_pauses_the_account(adapter):

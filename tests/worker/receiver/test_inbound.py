@@ -92,7 +92,7 @@ def test_the_receiver_takes_the_words_of_the_settings(redis_url, tmp_path):
         stop_words=["basta"],
         default_region="GB",
     )
-    reading = app_of(settings).receipts._reading
+    reading = app_of(settings).receipts.reader._reading
     assert reading.keywords.read("Basta!") == Keyword.STOP
     assert reading.keywords.read("stop") is None
     assert reading.region == "GB"

@@ -78,3 +78,40 @@ def test_trailers_are_no_headers(house):
         connection.sendall(head(house.account_url(), "Transfer-Encoding: chunked") + chunked)
         assert answer_on(connection).startswith(b"HTTP/1.1 200 OK\r\n")
     assert house.app.state.counts == {"applied": 1}
+
+
+def test_requests_that_are_sent_at_once_are_answered_in_their_order(house):
+    house.sent("def")
+    bodies = [json.dumps(data(each, "delivered")).encode() for each in ("abc", "def", "abc")]
+    url = house.account_url()
+    requests = [head(url, f"Content-Length: {len(each)}") + each for each in bodies]
+    with house.connected() as connection:
+        connection.sendall(requests[0] + requests[1] + head(f"{url}x", "Content-Length: 0") + requests[2])
+        received = b""
+        while received.count(b"HTTP/1.1 ") < 4 or not received.endswith(b"}"):
+            part = connection.recv(65536)
+            if not part:
+                break
+            received += part
+    assert [int(each) for each in re.findall(rb"HTTP/1.1 (\d+)", received)][:3] == [200, 200, 404]
+    assert house.app.state.counts["applied"] == 2
+
+
+def test_a_fault_of_ours_fails_its_own_request_and_none_that_came_with_it(house, monkeypatch):
+    house.sent("def", account="other")
+    find = house.app.receipts.find
+
+    def faulty(name, token, method):
+        if name == "main":
+            raise ZeroDivisionError
+        return find(name, token, method)
+
+    monkeypatch.setattr(house.app.receipts, "find", faulty)
+    body = json.dumps(data("def", "delivered")).encode()
+    length = f"Content-Length: {len(body)}"
+    with house.connected() as one, house.connected() as other:
+        one.sendall(head(house.account_url(), length) + body)
+        other.sendall(head(house.account_url("other"), length) + body)
+        assert one.recv(65536).startswith(b"HTTP/1.1 500 ")
+        assert answer_on(other).startswith(b"HTTP/1.1 200 ")
+    assert house.app.state.counts == {"applied": 1}

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from sendline.contract.message import instant, stamp
+from sendline.ledger.lines import zones_of_name
 from sendline_worker.answers.estimates import Scene, estimate, rivals
 from sendline_worker.answers.reasons import Limit, Reason, choose, paused, tried
 from sendline_worker.answers.spelling import a_second, counted, rounded, spell
@@ -74,6 +75,11 @@ def _held_by_sender(account: "AccountState", row: "Row", now: int) -> Reason:
         said = f"Its sender has sent its {sent} of today through account {account.name}"
         return Reason(Limit.SENDER_DAILY_CAP, (f"{said}: it goes on at {stamp(until)}.",), until=until)
     left = spell((held - now) / 1_000_000)
+    if zones_of_name(row.name) and held - now > account.s_interval:
+        said = (
+            f"The window of campaign {row.campaign} is closed on its recipient's clock: it goes on in {left}."
+        )
+        return Reason(Limit.WINDOW, (said,), until=until)
     each = f" {a_second(rounded(1_000_000 / account.s_interval), account.unit)}" if account.s_interval else ""
     said = f"Account {account.name} sends{each} from each sender: its sender goes on in {left}."
     return Reason(Limit.SENDER_RATE, (said,), until=until)

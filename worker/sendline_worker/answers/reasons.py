@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from sendline.contract.campaign import CampaignState
 from sendline.contract.message import instant, stamp
 from sendline_worker.answers.spelling import counted, spell
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from sendline.contract.campaign import Progress
     from sendline.ledger.account_state import AccountState
 
 
@@ -41,6 +43,10 @@ class Limit(StrEnum):
     """No worker has the account."""
     ROUTE = "route"
     """No account was known when it was accepted."""
+    CAMPAIGN = "campaign"
+    """Its campaign was not started, or is paused, or was canceled."""
+    WINDOW = "window"
+    """Its campaign's window is closed where the recipient lives."""
     SCHEDULE = "schedule"
     """It is not to be sent before an instant."""
     RETRY = "retry"
@@ -97,6 +103,27 @@ class Reason:
             "until": until,
             "about": about,
         }
+
+
+def resting(campaign: "Progress | None", now: "datetime") -> Reason | None:
+    """Return why nothing of a message's campaign goes; None: it does, or it has none."""
+    if campaign is None:
+        return None
+    until = None
+    match campaign.state:
+        case CampaignState.CREATED:
+            said = f"was not started: `sendline campaign start {campaign.name}` starts it."
+        case CampaignState.SCHEDULED:
+            until = campaign.start_at or now
+            said = f"starts at {stamp(until)}, which is in {spell((until - now).total_seconds())}."
+        case CampaignState.PAUSED:
+            cause = f": {campaign.cause}" if campaign.cause else ""
+            said = f"is paused{cause}. `sendline campaign resume {campaign.name}` lets it go on."
+        case CampaignState.CANCELED:
+            said = "was canceled: the tick ends what had not been sent."
+        case _:
+            return None
+    return Reason(Limit.CAMPAIGN, (f"Its campaign {campaign.name} {said}",), until=until)
 
 
 def choose(accounts: "Iterable[AccountState]", now: int) -> "tuple[AccountState | None, tuple[Reason, ...]]":

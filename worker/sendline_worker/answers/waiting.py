@@ -8,7 +8,7 @@ from sendline.contract.status import WAITING, Status
 from sendline.ledger.recovery import WHAT_HAPPENED
 from sendline.ledger.standing import SEARCHED
 from sendline_worker.answers.holding import held_back
-from sendline_worker.answers.reasons import Limit, Reason
+from sendline_worker.answers.reasons import Limit, Reason, resting
 from sendline_worker.answers.spelling import spell
 
 if TYPE_CHECKING:
@@ -79,12 +79,17 @@ def _waiting(
     if message.expires_at is not None and message.expires_at <= now:
         said = ("Its validity has ended: the tick lets it expire.", *_nobody(standing.pulse))
         return Reason(Limit.VALIDITY, said, until=message.expires_at)
+    rests = resting(standing.campaign, now)
     if message.due_at is not None:
         said = tuple(_for_its_time(message, standing.pulse, max_attempts, now))
+        if rests is not None:
+            return _more(rests, *said, *_end(message, None))
         first = message.attempts == 0 and message.status is Status.CREATED
         limit = Limit.SCHEDULE if first else Limit.RETRY
         reason = Reason(limit, said, until=message.due_at, about=max(message.due_at, now))
         return _more(reason, *_end(message, None))
+    if rests is not None:
+        return _more(rests, *_nobody(standing.pulse), *_last_error(message), *_end(message, None))
     reason = _in_line(message, standing, shares)
     return _more(reason, *_last_error(message), *_end(message, reason.about))
 

@@ -16,9 +16,12 @@ class Accepting(AsyncProducer):
         """Read the accounts and routes where what is known is old; raises LedgerError."""
         await self._do(self._core.refresh())
 
-    def check_for(self, owner: str, fields: Mapping[str, Any]) -> Draft:
-        """Return the message that `fields` make for `owner`; raises InvalidMessage."""
-        return self._core.check(fields, owner)
+    def check_for(self, owner: str, fields: Mapping[str, Any], *, is_keyed: bool) -> Draft:
+        """Return the message that `fields` make for `owner`; raises InvalidMessage.
+
+        `is_keyed`: it is to get an idempotency key that is not among them.
+        """
+        return self._core.check(fields, owner, is_keyed=is_keyed)
 
     async def accept(self, drafts: Sequence[Draft]) -> list[Message | SendlineError]:
         """Accept checked messages, at most 256; raises LedgerError."""

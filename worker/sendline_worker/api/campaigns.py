@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 from fastapi import Path, Query
 
 from sendline.campaigns import steering
-from sendline.campaigns.conflict import CampaignConflict
 from sendline.contract.draft import MAX_CAMPAIGN
 from sendline.contract.numbers import parse_sender
 from sendline.ledger import verbs
@@ -21,7 +20,7 @@ from sendline_worker.api.campaigns_models import Campaigns, NewCampaign, WholeCa
 from sendline_worker.api.context import Context, Here
 from sendline_worker.api.documented import answers
 from sendline_worker.api.plans import carry_out, in_thread
-from sendline_worker.api.problems import ProblemError, problem, refuse
+from sendline_worker.api.problems import ProblemError, refuse, unknown_campaign
 from sendline_worker.api.rendering import json_response
 from sendline_worker.api.routing import router as make_router
 
@@ -66,11 +65,8 @@ async def found_campaign(name: Name, asked: NewCampaign, caller: Sending, here: 
     )
     if caller.key.senders:
         fields["sender"] = _allowed(here, caller, fields.get("sender"))
-    try:
-        rules = await rules_in_force(here)
-        is_new = await carry_out(here.ledger, steering.found(here.limits, rules, name, fields, caller.name))
-    except CampaignConflict as error:
-        raise refuse("conflict", error.problem, error.field) from None
+    rules = await rules_in_force(here)
+    is_new = await carry_out(here.ledger, steering.found(here.limits, rules, name, fields, caller.name))
     there = await own_campaign(here, caller, name)
     return json_response(_whole(there), 201 if is_new else 200)
 
@@ -131,7 +127,7 @@ async def own_campaign(here: Context, caller: Caller, name: str) -> "Found":
     """Return the campaign; raises ProblemError where it is unknown or another's, and LedgerError."""
     there = await here.ledger.run(read_campaign(name)) if _NAME.fullmatch(name) else None
     if there is None or not caller.sees(there.owner):
-        raise ProblemError(problem("not-found", "no campaign of this name is known"))
+        raise ProblemError(unknown_campaign())
     return there
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import StreamingResponse
 
-from sendline.campaigns.report import CsvReport, report_row
+from sendline.campaigns.report import CsvReport
 from sendline_worker.api.auth import Reading
 from sendline_worker.api.campaigns import Name, own_campaign
 from sendline_worker.api.context import Here
@@ -15,7 +15,7 @@ from sendline_worker.api.routing import router as make_router
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from sendline.contract.message import Message
+    from sendline.campaigns.report import ReportRow
 
 ROWS: Final = 500
 """Rows of one piece."""
@@ -48,7 +48,7 @@ async def report(name: Name, caller: Reading, here: Here) -> Any:
     """
     await own_campaign(here, caller, name)
     campaign = await here.producer.campaign(name)
-    pieces = _pieces(campaign.messages())
+    pieces = _pieces(campaign.report_rows())
     first = await anext(pieces)
 
     async def all_of_it() -> "AsyncIterator[str]":
@@ -60,13 +60,13 @@ async def report(name: Name, caller: Reading, here: Here) -> Any:
     return StreamingResponse(all_of_it(), headers=headers, media_type="text/csv; charset=utf-8")
 
 
-async def _pieces(messages: "AsyncIterator[Message]") -> "AsyncIterator[str]":
+async def _pieces(rows: "AsyncIterator[ReportRow]") -> "AsyncIterator[str]":
     """Yield the report piece by piece; the head comes with the first rows, so that errors come before it."""
     text = io.StringIO(newline="")
     writer = CsvReport(text)
     held = 0
-    async for message in messages:
-        writer.write([report_row(message)])
+    async for row in rows:
+        writer.write([row])
         held += 1
         if held == ROWS:
             yield text.getvalue()

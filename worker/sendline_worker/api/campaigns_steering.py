@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import Query
 
 from sendline.campaigns import again, steering
-from sendline.campaigns.conflict import CampaignConflict
 from sendline.contract.draft import MAX_CAMPAIGN
-from sendline.contract.errors import InvalidCampaign
+from sendline.contract.errors import CampaignConflict, InvalidCampaign, UnknownCampaign
 from sendline_worker.api.auth import Caller, Sending
 from sendline_worker.api.campaigns import Name, demand_sender, own_campaign, rules_in_force, told_of
 from sendline_worker.api.campaigns_models import Campaign
@@ -119,7 +118,7 @@ async def retry(
     """
     there = await own_campaign(here, caller, name)
     demand_sender(caller, there.spec.sender)
-    made = await _refused_as_conflict(_round(here, imports, caller, name, new_name))
+    made = await _round(here, imports, caller, name, new_name)
     return json_response(
         told_of(await own_campaign(here, caller, made)), 201, {"location": f"/v1/campaigns/{made}"}
     )
@@ -139,14 +138,6 @@ async def _round(here: Context, imports: Imports, caller: Caller, name: str, new
         return await imports.run(here.ending, make)
 
 
-async def _refused_as_conflict(doing: "Coroutine[Any, Any, str]") -> str:
-    """Return what `doing` returns; that nothing failed, or was sent again already, is how things stand."""
-    try:
-        return await doing
-    except InvalidCampaign as error:
-        raise refuse("conflict", error.problem, error.field) from None
-
-
 async def _steered(
     here: Context,
     caller: Caller,
@@ -156,8 +147,8 @@ async def _steered(
     there = await own_campaign(here, caller, name)
     try:
         now = await steer(await here.producer.campaign(name))
-    except CampaignConflict as error:
-        raise refuse("conflict", error.problem, error.field) from None
-    except InvalidCampaign as error:
+    except (CampaignConflict, UnknownCampaign):
+        raise
+    except InvalidCampaign as error:  # the parameter is wrong, and the campaign is not
         raise refuse("invalid-request", error.problem, error.field) from None
     return json_response({**now.to_dict(), "owner": there.owner})

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from sendline.contract.errors import (
+    CampaignConflict,
     EventsLost,
     IdempotencyConflict,
     InvalidCampaign,
@@ -22,6 +23,7 @@ from sendline.contract.errors import (
     RecipientRefused,
     SendlineError,
     UnknownAccount,
+    UnknownCampaign,
     UnknownMessage,
 )
 
@@ -147,6 +149,11 @@ def unknown_message() -> Problem:
     return problem("not-found", "no message with this id is known: mistyped, or past its retention")
 
 
+def unknown_campaign() -> Problem:
+    """Return what is told of a campaign that is not there, and of one that the key may not see."""
+    return problem("not-found", "no campaign of this name is known")
+
+
 def problem_of(error: SendlineError) -> Problem:
     """Return the problem that `error` is to who asked; it quotes nothing of the request."""
     match error:
@@ -156,6 +163,10 @@ def problem_of(error: SendlineError) -> Problem:
             return problem("invalid-message", "this installation does not send to this recipient", "to")
         case InvalidMessage():
             return problem("invalid-message", error.problem, field_name(error.field))
+        case UnknownCampaign():
+            return unknown_campaign()
+        case CampaignConflict():
+            return problem("conflict", error.problem, field_name(error.field))
         case InvalidCampaign():
             return problem("invalid-campaign", error.problem, field_name(error.field))
         case IdempotencyConflict():

@@ -60,7 +60,7 @@ def check(here: "Context", caller: "Caller", told: Any, key: str | None = None) 
         raise InvalidMessage("idempotency_key", "give it here or in the header Idempotency-Key, not in both")
     if caller.key.senders:
         fields["sender"] = _own_sender(here, caller, fields.get("sender"))
-    draft = here.producer.check_for(caller.name, fields)
+    draft = here.producer.check_for(caller.name, fields, is_keyed=key is not None)
     own = key or draft.idempotency_key
     return draft if own is None else _keyed(draft, scoped(caller, own), fields)
 

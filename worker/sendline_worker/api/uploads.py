@@ -10,10 +10,8 @@ from fastapi import Query, Request
 from starlette.requests import ClientDisconnect
 
 from sendline.campaigns import steering
-from sendline.campaigns.conflict import CampaignConflict
 from sendline.campaigns.recipients import Columns
 from sendline.contract.api_key import Scope
-from sendline.contract.errors import InvalidCampaign
 from sendline.contract.status import Status
 from sendline_worker.api.auth import Requires, Sending
 from sendline_worker.api.bounds import exchange_of
@@ -171,12 +169,7 @@ class Job:
 async def _import(imports: Imports, job: Job, file: IO[bytes]) -> None:
     file.flush()
     descriptor = os.dup(file.fileno())  # the thread's own: it may outlive the request
-    try:
-        await imports.run(job.here.ending, lambda producer, check: job.run(descriptor, producer, check))
-    except CampaignConflict as error:
-        raise refuse("conflict", error.problem, error.field) from None
-    except InvalidCampaign as error:
-        raise refuse("invalid-campaign", error.problem, error.field) from None
+    await imports.run(job.here.ending, lambda producer, check: job.run(descriptor, producer, check))
 
 
 def _format(request: Request) -> str:

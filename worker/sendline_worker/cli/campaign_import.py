@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from sendline.contract.campaign import ENDED, CampaignState, Imported
-from sendline.contract.errors import InvalidCampaign, LedgerError, SendlineError
+from sendline.contract.errors import InvalidCampaign, LedgerError, SendlineError, UnknownCampaign
 from sendline.contract.status import Status
 from sendline_worker.answers.spelling import counted
 from sendline_worker.cli.failures import INTERRUPTED, Failure
@@ -124,7 +124,7 @@ def _state(producer: "Producer", name: str | None, follower: Follower) -> str:
         return f"{_done(follower.seen or Imported())}, nothing was sent: {GO_ON}"
     try:
         now = producer.campaign(name).progress()
-    except InvalidCampaign:
+    except UnknownCampaign:
         now = None
     except LedgerError:
         return f"what was imported is kept; {GO_ON}"

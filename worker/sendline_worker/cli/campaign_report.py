@@ -99,9 +99,7 @@ def _print(campaign: "Campaign") -> None:
 
 
 def _copy(campaign: "Campaign", writer: "ReportWriter", tell: "Callable[[int], None]") -> int:
-    from sendline.campaigns.report import report_row
-
-    rows = map(report_row, campaign.messages())
+    rows = campaign.report_rows()
     written = 0
     while some := list(islice(rows, AT_ONCE)):
         writer.write(some)

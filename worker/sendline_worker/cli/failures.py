@@ -63,10 +63,10 @@ def missing_module(error: ModuleNotFoundError) -> Failure | None:
 
 
 def _of_sendline(error: Exception) -> Failure:
-    from sendline.contract.errors import InvalidMessage, LedgerError, UnknownMessage
+    from sendline.contract.errors import InvalidCampaign, InvalidMessage, LedgerError, UnknownMessage
 
     text = str(error)
-    if isinstance(error, InvalidMessage):
+    if isinstance(error, InvalidMessage | InvalidCampaign):
         return Failure(error.field, error.problem)
     if isinstance(error, UnknownMessage):
         return Failure("id", text)

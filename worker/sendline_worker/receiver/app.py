@@ -14,6 +14,7 @@ from sendline.contract.errors import LedgerError
 from sendline.ledger.durability import ping
 from sendline_worker.receiver.collector import Collector
 from sendline_worker.receiver.receipts import REQUEST_SECONDS, Receipts
+from sendline_worker.receiver.together import Together
 from sendline_worker.reports import Reading
 from sendline_worker.tokens import PATH
 
@@ -27,25 +28,33 @@ if TYPE_CHECKING:
     from sendline.ledger.limits import Limits
     from sendline_worker.accounts import Account
     from sendline_worker.receiver.authentication import Authenticator
+    from sendline_worker.serving import GoOn
     from sendline_worker.tokens import CallbackUrls
 
 HEALTH_SECONDS: Final = 3.0
 """How long the ledger may take to answer a PING."""
 _READING: Final = Reading()
-_ROOT, _RECEIPTS = PATH.split("/")
+_PARTS: Final = [*PATH.split("/"), "account", "token"]
 
 
 class Receiver(Starlette):
     """Starlette, but receipts go straight to their endpoint: its routing costs as much as a bare handler."""
 
     receipts: Receipts
+    together: Together
+
+    def begin(self, scope: "Scope", go_on: "GoOn") -> None:
+        """Do the same with a request that came whole, without a task where that can be."""
+        named = _named(scope["path"])
+        if named is None:
+            return go_on(self)
+        return self.together.begin(*named, scope, go_on)
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Serve `/receipts/{account}/{token}`, and leave the rest to Starlette."""
-        if scope["type"] == "http":
-            match scope["path"].split("/"):
-                case [root, receipts, account, token] if (root, receipts) == (_ROOT, _RECEIPTS):
-                    return await self.receipts.serve(account, token, scope, receive, send)
+        named = _named(scope["path"]) if scope["type"] == "http" else None
+        if named is not None:
+            return await self.receipts.serve(*named, scope, receive, send)
         return await super().__call__(scope, receive, send)
 
 
@@ -86,9 +95,18 @@ def create_app(
     app.receipts = Receipts(
         accounts, urls, demands=demands or {}, reading=reading, counts=counts, seconds=request_seconds
     )
+    app.together = Together(app.receipts)
     app.router.redirect_slashes = False  # a redirect would repeat the token
     app.state.counts = counts
     return app
+
+
+def _named(path: str) -> tuple[str, str] | None:
+    """Return the account and the token in the path of receipts."""
+    parts = path.split("/")
+    if len(parts) != len(_PARTS) or parts[:2] != _PARTS[:2]:
+        return None
+    return parts[2], parts[3]
 
 
 async def _health(request: "Request") -> JSONResponse:

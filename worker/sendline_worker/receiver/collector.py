@@ -5,6 +5,7 @@ import logging
 import math
 from collections import Counter
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from sendline.ledger.inbound import inbound
@@ -31,6 +32,9 @@ MOST_REJECTED: Final = 64
 class _OfAccount(Protocol):
     @property
     def account(self) -> str: ...
+
+
+_account_of = attrgetter("account")
 
 
 T = TypeVar("T")
@@ -83,9 +87,7 @@ def _tell(
 ) -> None:
     """Count and log what became of `things`."""
     accounts: dict[str, Counter[str]] = {}
-    for (account, word), number in Counter(
-        zip((each.account for each in things), words, strict=True)
-    ).items():
+    for (account, word), number in Counter(zip(map(_account_of, things), words, strict=True)).items():
         accounts.setdefault(account, Counter())[word] = number
     for account, found in accounts.items():
         summary = ", ".join(f"{number} {word}" for word, number in sorted(found.items()))

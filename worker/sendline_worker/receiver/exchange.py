@@ -56,6 +56,12 @@ async def read_body(scope: "Scope", receive: "Receive", until: float) -> bytes:
     return body
 
 
+def body_at_hand(scope: "Scope") -> bytes | None:
+    """Return the body; None where it has not come whole, or is too large."""
+    body = whole_body(scope)
+    return None if body is None or len(body) > BODY_MOST else body
+
+
 async def _read(scope: "Scope", receive: "Receive", until: float) -> bytes:
     length = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
     if length.isdigit() and int(length) > BODY_MOST:
@@ -90,8 +96,13 @@ async def answer(
 
 async def answer_ok(scope: "Scope", send: "Send") -> None:
     """Answer that all is well."""
-    if not write_answer(scope, OK, _WELL):
+    if not write_ok(scope):
         await answer(send, OK, "ok")
+
+
+def write_ok(scope: "Scope") -> bool:
+    """Do the same at once; False where that can't be."""
+    return write_answer(scope, OK, _WELL)
 
 
 @functools.cache

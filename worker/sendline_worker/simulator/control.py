@@ -104,7 +104,7 @@ class Control:
             asked = read_incoming(await _json(request), simulation.faces, simulation.settings.callback_url)
         except ValueError as mistake:
             return _mistake(str(mistake))
-        results = await simulation.bring(asked.face, asked.message, asked.url, asked.times)
+        results = await simulation.bring(asked.reporter, asked.message, asked.url, asked.times)
         return JSONResponse({"provider_id": asked.message.provider_id, "results": results})
 
     async def reset(self, request: "Request") -> Response:

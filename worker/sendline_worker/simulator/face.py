@@ -52,8 +52,8 @@ class Face(Protocol):
         ...
 
     @property
-    def reports(self) -> bool:
-        """It calls back with receipts, and with what came in."""
+    def reporter(self) -> "Reporter | None":
+        """What it calls back with; None: this API reports nothing."""
         ...
 
     def account(self, request: "Request") -> str:
@@ -71,6 +71,10 @@ class Face(Protocol):
     def refused(self, status: int, reason: str) -> bytes:
         """Return the JSON with which the provider refuses."""
         ...
+
+
+class Reporter(Protocol):
+    """How a provider calls back."""
 
     def receipt(
         self, entry: "Entry", provider_id: str, report: "Report", shape: "Shape", now: float

@@ -11,7 +11,7 @@ from sendline_worker.simulator.reading import NUMBER
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sendline_worker.simulator.face import Face
+    from sendline_worker.simulator.face import Face, Reporter
 
 FIELDS: Final = ("from", "to", "text", "times", "provider_id", "provider", "callback_url")
 MOST_TIMES: Final = 100
@@ -19,10 +19,10 @@ MOST_TIMES: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A message that shall come in, by which provider's face, where to, and how often it is told."""
+    """A message that shall come in, by which provider, where to, and how often it is told."""
 
     message: Incoming
-    face: "Face"
+    reporter: "Reporter"
     url: str
     times: int
 
@@ -44,7 +44,7 @@ def read_incoming(data: Any, faces: "Mapping[str, Face]", usual_url: str | None)
     if not isinstance(text, str):
         raise ValueError("text: a text")  # noqa: TRY004
     message = Incoming(provider_id or str(uuid4()), _number(data, "from"), _number(data, "to"), text)
-    return Asked(message, _face(data.get("provider"), faces), url, _times(data.get("times", 1)))
+    return Asked(message, _reporter(data.get("provider"), faces), url, _times(data.get("times", 1)))
 
 
 def _number(data: "Mapping[str, Any]", name: str) -> str:
@@ -54,8 +54,8 @@ def _number(data: "Mapping[str, Any]", name: str) -> str:
     return value if value.startswith("+") else f"+{value}"
 
 
-def _face(name: Any, faces: "Mapping[str, Face]") -> "Face":
-    known = {each: face for each, face in faces.items() if face.reports}
+def _reporter(name: Any, faces: "Mapping[str, Face]") -> "Reporter":
+    known = {each: face.reporter for each, face in faces.items() if face.reporter is not None}
     if name is None and len(known) == 1:
         return next(iter(known.values()))
     if not isinstance(name, str) or name not in known:

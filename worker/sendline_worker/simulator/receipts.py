@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import random
 
     from sendline_worker.simulator.entries import Entry, Log
-    from sendline_worker.simulator.face import Face
+    from sendline_worker.simulator.face import Reporter
     from sendline_worker.simulator.options import Settings, SimulatorOptions
 
 logger = logging.getLogger(__name__)
@@ -28,11 +28,11 @@ ASTRAY = "/nobody/listens/here"
 class _Plan:
     """One message's plan and how far it got; a retried step is a plan of its own."""
 
-    __slots__ = ("attempt", "entry", "face", "run", "step", "url")
+    __slots__ = ("attempt", "entry", "reporter", "run", "step", "url")
 
-    def __init__(self, entry: "Entry", face: "Face", url: str, run: int) -> None:
+    def __init__(self, entry: "Entry", reporter: "Reporter", url: str, run: int) -> None:
         self.entry = entry
-        self.face = face
+        self.reporter = reporter
         self.url = url
         self.run = run
         self.step = 0
@@ -79,15 +79,15 @@ class Receipts:
         self.run += 1
         self.pending = 0
 
-    def begin(self, entry: "Entry", face: "Face", url: str, run: int) -> None:
+    def begin(self, entry: "Entry", reporter: "Reporter", url: str, run: int) -> None:
         """Let the plan of `entry` run, its first step after the receipt delay; not if `run` is over."""
         if entry.plan and run == self.run:
-            self._later(_Plan(entry, face, url, self.run), self._delay(entry, 0))
+            self._later(_Plan(entry, reporter, url, self.run), self._delay(entry, 0))
 
-    async def post_all(self, entry: "Entry", face: "Face", url: str) -> None:
+    async def post_all(self, entry: "Entry", reporter: "Reporter", url: str) -> None:
         """Post the whole plan of `entry` at once, in order; a step that failed is tried again later."""
         for step in range(len(entry.plan)):
-            plan = _Plan(entry, face, url, self.run)
+            plan = _Plan(entry, reporter, url, self.run)
             plan.step = step
             if await self._post(plan) and self._retries and plan.run == self.run:
                 plan.attempt = 1
@@ -121,7 +121,7 @@ class Receipts:
             return
         following = plan.step + 1
         if plan.attempt == 0 and following < len(plan.entry.plan):
-            successor = _Plan(plan.entry, plan.face, plan.url, plan.run)
+            successor = _Plan(plan.entry, plan.reporter, plan.url, plan.run)
             successor.step = following
             self._later(successor, self._delay(plan.entry, following))
         if again and plan.attempt < len(self._retries):
@@ -140,7 +140,7 @@ class Receipts:
             provider_id = f" {provider_id.upper()} "
         elif step.way is Way.ASTRAY:
             url = urlunsplit(urlsplit(url)._replace(path=ASTRAY))
-        body = plan.face.receipt(entry, provider_id, report, self.settings.shape, now)
+        body = plan.reporter.receipt(entry, provider_id, report, self.settings.shape, now)
         result = await self.post(url, body)
         if plan.run == self.run:
             self._log.tried(entry, report, now, result, done=result.startswith("2"))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from sendline_worker.simulator.face import Face, Incoming
+    from sendline_worker.simulator.face import Face, Incoming, Reporter
     from sendline_worker.simulator.options import Settings, SimulatorOptions
 
 LONGEST_REQUEST = 1024 * 1024
@@ -92,7 +92,8 @@ class Simulation:
     ) -> Response:
         behaviour = self._choose(submission, entry)
         entry.accepted = behaviour.accepts
-        entry.plan = behaviour.receipts if behaviour.accepts and face.reports else ()
+        reporter = face.reporter
+        entry.plan = behaviour.receipts if behaviour.accepts and reporter is not None else ()
         status = behaviour.status
         own = b""
         if behaviour.act in _ANSWERING:
@@ -104,11 +105,11 @@ class Simulation:
         self._conclude(entry, behaviour, str(status))
         run = self.receipts.run
         url = submission.callback_url or self.settings.callback_url
-        if url is not None and behaviour.early_receipts:
-            await self.receipts.post_all(entry, face, url)
+        if url is not None and reporter is not None and behaviour.early_receipts:
+            await self.receipts.post_all(entry, reporter, url)
         await self._wait(behaviour)
-        if url is not None and not behaviour.early_receipts:
-            self.receipts.begin(entry, face, url, run)
+        if url is not None and reporter is not None and not behaviour.early_receipts:
+            self.receipts.begin(entry, reporter, url, run)
         return self._answer(request, behaviour, status or 200, own)
 
     async def enquire(
@@ -161,9 +162,9 @@ class Simulation:
         entry.answer = sys.intern(_ANSWERS.get(behaviour.act, status))
         self.log.add(entry)
 
-    async def bring(self, face: "Face", message: "Incoming", url: str, times: int) -> list[str]:
+    async def bring(self, reporter: "Reporter", message: "Incoming", url: str, times: int) -> list[str]:
         """Let a message come in: post it to `url` so many times; return what each was answered."""
-        body = face.incoming(message, self.settings.shape, time.time())
+        body = reporter.incoming(message, self.settings.shape, time.time())
         return [await self.receipts.post(url, body) for _ in range(times)]
 
     def find(self, provider: str, account: str, provider_id: str) -> Entry | None:

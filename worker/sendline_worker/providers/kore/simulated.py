@@ -17,10 +17,7 @@ from sendline_worker.simulator.reading import header, json_object, phone
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from sendline_worker.simulator.behaviours import Report
     from sendline_worker.simulator.entries import Entry
-    from sendline_worker.simulator.face import Incoming
-    from sendline_worker.simulator.options import Shape
     from sendline_worker.simulator.simulation import Simulation
 
 PROVIDER = "kore"
@@ -38,7 +35,7 @@ class KoreFace:
     """`POST /api/public/bot/{BotId}/outboundsms`: header auth, JSON fromNo and toNo and nothing else."""
 
     provider = PROVIDER
-    reports = False
+    reporter = None
 
     def __init__(self, simulation: "Simulation") -> None:
         self._secrets = simulation.options.client_secrets
@@ -65,16 +62,6 @@ class KoreFace:
     def refused(self, status: int, reason: str) -> bytes:
         """Return the body of a refusal."""
         return json.dumps(TEXTS.get(status, {"errors": [{"msg": reason, "code": status}]})).encode()
-
-    def receipt(
-        self, entry: "Entry", provider_id: str, report: "Report", shape: "Shape", now: float
-    ) -> bytes:
-        """Never called: this API reports nothing."""
-        raise NotImplementedError
-
-    def incoming(self, message: "Incoming", shape: "Shape", now: float) -> bytes:
-        """Never called: this API reports nothing."""
-        raise NotImplementedError
 
     def _client_id(self, token: str) -> str:
         """Return the client id in the token, whose signature holds where a secret is configured."""

@@ -43,11 +43,15 @@ class OpentactFace:
     """What the generations have in common: credentials, refusals, receipts."""
 
     provider = PROVIDER
-    reports = True
 
     def __init__(self, simulation: "Simulation") -> None:
         self.simulation = simulation
         self._keys = {key.get_secret_value() for key in simulation.options.api_keys}
+
+    @property
+    def reporter(self) -> "OpentactFace":
+        """It calls back, with receipts and with what came in."""
+        return self
 
     def account(self, request: "Request") -> str:
         """Return the fingerprint of the key in Authorization (Bearer or JWT) or X-Auth-Token."""

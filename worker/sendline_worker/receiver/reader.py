@@ -1,0 +1,103 @@
+"""Reads a request with a token of ours: whether it is its provider's, and what it tells."""
+
+import logging
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from starlette.datastructures import Headers, QueryParams
+
+from sendline.ledger.rejected import BODY_KEPT, Rejected
+from sendline_worker.providers.base import Hook, UnreadableReceipt
+from sendline_worker.receiver.authentication import Facts, refusal
+from sendline_worker.receiver.exchange import Lazy
+from sendline_worker.reports import arrivals, reports
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Mapping, Sequence
+
+    from starlette.types import Scope
+
+    from sendline.ledger.inbound import Arrival
+    from sendline.ledger.work import Reported
+    from sendline_worker.accounts import Account
+    from sendline_worker.receiver.authentication import Authenticator, Refusal
+    from sendline_worker.reports import Reading
+    from sendline_worker.tokens import Verified
+
+log = logging.getLogger("sendline.receiver")
+
+
+class Content(NamedTuple):
+    """What the ledger shall be told, and what else the answer goes by."""
+
+    reports: "Sequence[Reported]" = ()
+    arrivals: "Sequence[Arrival]" = ()
+    rejected: Rejected | None = None
+    is_fault: bool = False
+    """It is ours that it could not be read: its sender shall try again."""
+    refusal: "Refusal | None" = None
+    """It is not its provider's."""
+
+
+class Reader:
+    """Reads requests, and counts and logs what is amiss with them."""
+
+    def __init__(
+        self,
+        demands: "Mapping[str, Sequence[Authenticator]]",
+        reading: "Reading",
+        counts: "Counter[str]",
+    ) -> None:
+        self._demands = demands
+        self._reading = reading
+        self._counts = counts
+
+    def facts(self, account: "Account", scope: "Scope") -> Facts | None:
+        """Return what the account's demands go by, if it has any; to be asked for before the body is read."""
+        return Facts.of(scope) if self._demands.get(account.name) else None
+
+    def read(
+        self,
+        account: "Account",
+        verified: "Verified",
+        scope: "Scope",
+        body: bytes,
+        facts: Facts | None = None,
+    ) -> Content:
+        """Return what the ledger shall be told. `facts` can be left out of a request that came whole.
+
+        What no adapter can read will not become readable: it is kept, and its sender need not retry. What an
+        adapter failed on is kept, too, and its sender shall retry, since that can be mended.
+        """
+        facts = facts or self.facts(account, scope)
+        if facts and (refused := refusal(self._demands[account.name], facts, body, time.time())):
+            self.note(account, "refused", f"refused: {refused.reason}")
+            return Content(refusal=refused)
+        headers = Lazy(lambda: dict(Headers(scope=scope)))
+        query = Lazy(lambda: dict(QueryParams(scope["query_string"])))
+        try:
+            told = account.adapter.read_receipts(Hook(headers, query, body))
+            senders = account.settings.senders
+            arrived = arrivals(account.name, self._reading, told, senders=senders)
+            return Content(reports(account.name, verified, told), arrived)
+        except UnreadableReceipt as error:
+            self.note(account, "unreadable", f"unreadable, {len(body)} bytes")
+            return Content(rejected=_rejected(account, str(error), scope, body))
+        except Exception as error:  # noqa: BLE001 - any fault of an adapter
+            self._counts["fault"] += 1
+            what = type(error).__name__
+            log.error("account %s: its adapter failed: %s", account.name, what)
+            why = f"the adapter failed: {what}"
+            return Content(rejected=_rejected(account, why, scope, body), is_fault=True)
+
+    def note(self, account: "Account", word: str, what: str) -> None:
+        """Count a request as `word`, and log what is amiss."""
+        self._counts[word] += 1
+        log.warning("account %s: a request with receipts: %s", account.name, what)
+
+
+def _rejected(account: "Account", why: str, scope: "Scope", body: bytes) -> Rejected:
+    """Return what is kept of a request; its path, which holds a token, is not."""
+    query = scope["query_string"].decode("latin-1")
+    return Rejected(account.name, why, dict(Headers(scope=scope)), query, body[:BODY_KEPT], len(body))
