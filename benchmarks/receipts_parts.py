@@ -40,7 +40,6 @@ from sendline_worker.serving import base_url, listening
 from sendline_worker.simulator import Shape, SimulatorOptions, create_app
 from sendline_worker.simulator.behaviours import Report
 from sendline_worker.simulator.entries import Entry
-from sendline_worker.simulator.face import Face
 from sendline_worker.stack import Part, targets
 from sendline_worker.tokens import CallbackUrls
 
@@ -208,18 +207,16 @@ def draft() -> Draft:
     return Draft(ids.new_id(), TO, TEXT, SENDER, None, (ACCOUNT,), Lane.NORMAL, 1, 0, 3_600_000)
 
 
-FACE: Final[Face] = next(
-    each for each in create_app(SimulatorOptions(port=0)).state.simulation.faces.values() if each.reporter
-)
-"""A provider's part of the simulator that calls back."""
+FACES: Final = create_app(SimulatorOptions(port=0)).state.simulation.faces.values()
+PROVIDER, REPORTER = next((each.provider, each.reporter) for each in FACES if each.reporter)
+"""A provider that calls back, and how."""
 
 
 def request_of(url: str, provider_id: str, shape: Shape) -> bytes:
     """Return a whole request, as a provider would send it."""
-    entry = Entry(time.time(), time.monotonic_ns(), FACE.provider)
+    entry = Entry(time.time(), time.monotonic_ns(), PROVIDER)
     entry.recipient, entry.sender, entry.text, entry.account = TO, SENDER, TEXT, ACCOUNT
-    assert FACE.reporter is not None
-    body = FACE.reporter.receipt(entry, provider_id, Report.DELIVERED, shape, time.time())
+    body = REPORTER.receipt(entry, provider_id, Report.DELIVERED, shape, time.time())
     host, _, path = url.removeprefix("http://").partition("/")
     head = (
         f"POST /{path} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\nUser-Agent: provider/1.0\r\n"

@@ -25,7 +25,7 @@ LIMITS = Limits(events_kept=1000)
 
 
 class Scale:
-    """Weighs the ledger without functions, clients' buffers, and the stream of events: each is bounded apart."""
+    """Weighs the ledger without functions, clients' buffers and events, which are bounded apart."""
 
     def __init__(self, url):
         self._client = redis.Redis.from_url(url)
