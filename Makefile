@@ -27,8 +27,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: $(VENV)/.installed  ## send 1,001 messages through the whole of Sendline on this machine
 	@$(BIN)/sendline demo
 
+# Three at a time, for many tests wait; and what hundreds of processes import is compiled once
 test: $(VENV)/.installed  ## run the whole suite: units, properties, real processes
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 chaos: $(VENV)/.installed  ## send 20,000 messages under random faults, twice; SEED= MESSAGES= SECONDS= POLICY=
 	@PYTHONPATH=tests $(BIN)/python -m chaos --seed $(SEED) --messages $(MESSAGES) --seconds $(SECONDS) --policy $(POLICY)

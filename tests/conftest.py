@@ -1,7 +1,6 @@
 """What the tests stand on: a real Valkey, a clean ledger on it, and settings that nothing leaks into."""
 
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import sendline.ledger.suppression
 import sendline.ledger.verbs
 import sendline.ledger.work
 from ledger_world import CLOCK, Clock, World, publish_accounts
+from places import data_directory
 from sendline.ledger.connection import Ledger
 from sendline.ledger.scripts import script
 from sendline.settings import Settings
@@ -37,7 +37,7 @@ def nothing_leaks_in(monkeypatch, tmp_path):
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[EmbeddedServer]:
     """One real server for each xdist worker, durable, on a socket."""
-    with tempfile.TemporaryDirectory(prefix="sl-") as directory, EmbeddedServer(Path(directory)) as server:
+    with data_directory() as directory, EmbeddedServer(Path(directory)) as server:
         yield server
 
 

@@ -1,9 +1,9 @@
 """A primary with a replica that can be promoted behind it."""
 
 import contextlib
-import tempfile
 from pathlib import Path
 
+from places import data_directory
 from sendline.settings.instances import unix_url
 from servers import DURABLE, ValkeyServer, free_port
 from waiting import poll
@@ -13,7 +13,7 @@ class Pair:
     """A primary with its replica, behind one address that follows a failover."""
 
     def __init__(self):
-        self._folder = tempfile.TemporaryDirectory(prefix="sl-")
+        self._folder = data_directory()
         self._port = free_port()
         self.primary = ValkeyServer(
             *DURABLE, "--port", str(self._port), "--bind", "127.0.0.1", "--repl-diskless-sync-delay", "0"

@@ -1,7 +1,6 @@
 """All of Sendline in processes of its own, with every process and every connection in the test's hand."""
 
 import contextlib
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import SecretStr
 
 from judge import Judge
 from parts import quick_settings
+from places import data_directory
 from proxy import Proxy
 from sendline.settings import AccountSettings, Settings
 from sendline_worker.providers.registry import simulated_account
@@ -140,7 +140,7 @@ class Whole:
 @contextlib.contextmanager
 def whole(**changes: Any) -> Iterator[Whole]:
     """A Whole in a directory of its own; no worker runs yet."""
-    with tempfile.TemporaryDirectory(prefix="sl-") as place, Whole(Path(place), **changes) as made:
+    with data_directory() as place, Whole(Path(place), **changes) as made:
         yield made
 
 

@@ -5,7 +5,6 @@ import resource
 import signal
 import socket
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -14,6 +13,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from places import data_directory
 from sendline.settings.instances import unix_url
 from sendline_worker.embedded.process import find_binary
 from waiting import poll
@@ -33,7 +33,7 @@ class ValkeyServer:
 
     def __init__(self, *options: str) -> None:
         self._options = options or DURABLE
-        self._directory = tempfile.TemporaryDirectory(prefix="sl-")
+        self._directory = data_directory()
         self.socket = Path(self._directory.name) / "s"
         self._process: subprocess.Popen[bytes] | None = None
 

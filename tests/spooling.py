@@ -15,7 +15,7 @@ from sendline.spool import SpoolDirectory
 from sendline.spool.delivery import Delivery
 
 TO, SENDER = "+13115552367", "+13115552368"
-PACE = 0.004
+PACE = 0.02
 """Seconds between two messages of an app, at the least."""
 TOUCHES = frozenset({"open", "os.link", "os.rename", "os.remove", "os.utime", "os.scandir"})
 

@@ -1,11 +1,11 @@
 """Real processes: the whole of Sendline on this machine, one for each test module that asks for it."""
 
-import tempfile
 from pathlib import Path
 
 import pytest
 
 from parts import quick_settings
+from places import data_directory
 from sendline import Producer
 from sendline_worker.simulator.client import SimulatorClient
 from sendline_worker.stack import Stack
@@ -14,7 +14,7 @@ from sendline_worker.stack import Stack
 @pytest.fixture(scope="module")
 def stack():
     """Embedded server, simulator, receiver and worker, as `sendline up` runs them."""
-    with tempfile.TemporaryDirectory(prefix="sl-") as place:
+    with data_directory() as place:
         logs = Path(place) / "logs"
         logs.mkdir()
         with Stack(quick_settings(), Path(place) / "instance", logs=logs) as running:

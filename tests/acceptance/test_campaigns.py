@@ -16,7 +16,7 @@ from waiting import poll
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("campaigns")]
 
-RECIPIENTS = 6000
+RECIPIENTS = 3000
 BAD = 60
 DOUBLES = 40
 
@@ -60,7 +60,7 @@ def test_an_import_and_its_sending_are_killed_again_and_again_and_everyone_gets_
         )  # fmt: skip
         part.begin()
         part.await_ready()
-        until = imported() + chance.randrange(1, 1500)
+        until = imported() + chance.randrange(1, 750)
         if number < 4:
             poll(lambda until=until, part=part: imported() >= until or not part.is_running(), every=0.002)
             if part.is_running():

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from pydantic import SecretStr
 
 from failover import Pair
 from parts import audit_findings, quick_settings
+from places import data_directory
 from sendline import Producer, Status
 from sendline_worker.simulator.client import SimulatorClient
 from sendline_worker.stack import Stack
@@ -34,7 +34,7 @@ def pair():
 def stack(pair, tmp_path):
     settings = quick_settings(redis_url=SecretStr(pair.url))
     with (
-        tempfile.TemporaryDirectory(prefix="sl-") as place,
+        data_directory() as place,
         Stack(settings, Path(place) / "instance", logs=tmp_path) as running,
     ):
         yield running

@@ -41,7 +41,10 @@ class Apps:
         self._starts = 0
 
     def start(self):
-        """Start another one. Every second start begins where the one before did: it has the same keys."""
+        """Start another one and wait until it sends, also on a busy machine.
+
+        Every second start begins where the one before did: it has the same keys.
+        """
         first = self._starts // 2 * STEP + 1
         self._starts += 1
         notes = self._place / f"{self._starts}.notes"
@@ -49,6 +52,7 @@ class Apps:
         self._running.append(
             subprocess.Popen(arguments, env={**os.environ, **self._told}, stderr=subprocess.DEVNULL)
         )
+        poll(lambda: notes.exists() and notes.stat().st_size, 30)
 
     def kill(self):
         app = self._running.pop(self._chance.randrange(len(self._running)))
@@ -56,12 +60,13 @@ class Apps:
         app.wait(10)
 
     def copy_spool(self):
-        """Copy what waits, as a backup of the disk does."""
+        """Copy what waits, as a backup of the disk does; return whether anything was ever copied."""
         copy = self._place / "copy"
         copy.mkdir(exist_ok=True)
         for file in (self._place / "spool").glob("*.sms"):
             with contextlib.suppress(FileNotFoundError):
                 shutil.copy(file, copy)
+        return any(copy.iterdir())
 
     def restore_spool(self):
         """Bring back all that was ever copied, delivered or not."""
@@ -85,7 +90,9 @@ def whirl(server, apps, chance):
     apps.start()
     apps.start()
     for fault in ["server", *chance.sample(FAULTS, len(FAULTS))]:
-        time.sleep(chance.uniform(0.05, 0.9))
+        time.sleep(chance.uniform(0.05, 0.4))
+        if not server.is_running():
+            poll(apps.copy_spool)  # it has all that they send
         apps.copy_spool()
         if fault == "app":
             apps.kill()
@@ -94,7 +101,7 @@ def whirl(server, apps, chance):
             server.kill() if server.is_running() else server.start()
         elif server.is_running():
             with server.frozen():
-                time.sleep(chance.uniform(0.3, 0.8))
+                time.sleep(chance.uniform(0.3, 0.5))
     apps.end()
     if not server.is_running():
         server.start()

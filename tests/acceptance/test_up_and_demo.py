@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sendline_worker.cli.main import main
 from waiting import poll
 
 pytestmark = pytest.mark.acceptance
@@ -66,13 +67,13 @@ def test_the_demo_ends_well_and_says_what_it_found(home):
 
 
 @pytest.mark.xdist_group("demo")
-def test_the_demo_names_what_is_wrong_and_fails_when_the_numbers_are_refused(home, tmp_path):
+def test_the_demo_names_what_is_wrong_and_fails_when_the_numbers_are_refused(tmp_path, capsys):
     people = tmp_path / "people.csv"
     people.write_text("name,number\nAda,12\n")
-    ended = run(home, "demo", "--recipients", str(people))
-    assert ended.returncode == 2
-    assert ended.stderr.count("\n") == 1
-    assert f"{people}: line 2: number: " in ended.stderr
+    assert main(["demo", "--recipients", str(people)]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert f"{people}: line 2: number: " in said
 
 
 @pytest.mark.xdist_group("demo")
@@ -97,38 +98,34 @@ def test_the_demo_ends_in_order_however_often_it_is_interrupted(home, tmp_path, 
 
 
 @pytest.mark.xdist_group("up")
-def test_two_side_by_side_have_ports_and_data_of_their_own(home):
-    with up(home) as (_, one), up(home) as (_, two):
+def test_two_side_by_side_end_in_order_at_ctrl_c_keep_what_was_accepted_and_die_with_their_parts(home):
+    with up(home) as (process, one), up(home) as (_, two):
         for key in ("instance", "directory", "receiver", "simulator"):
             assert one[key] != two[key]
+        sent = []
         for facts in (one, two):
             own = {**home, "SENDLINE_INSTANCE": facts["instance"]}
-            sent = run(own, "send", "--to", "+13115550001", "--text", "Hello", "--wait", "--json")
-            assert sent.returncode == 0, sent.stderr
-            assert "delivered" in sent.stdout
-
-
-@pytest.mark.xdist_group("up")
-def test_it_ends_in_order_at_ctrl_c_and_keeps_what_was_accepted(home):
-    with up(home) as (process, facts):
-        sent = run(home, "send", "--to", "+13115550002", "--text", "Keep me", "--wait", "--json")
-        message_id = json.loads(sent.stdout.splitlines()[-1])["id"]
+            ended = run(own, "send", "--to", "+13115550001", "--text", "Keep me", "--wait", "--json")
+            assert ended.returncode == 0, ended.stderr
+            assert "delivered" in ended.stdout
+            sent.append(json.loads(ended.stdout.splitlines()[-1])["id"])
         children = [int(line) for line in _children(process.pid)]
         assert len(children) >= 3
     assert process.returncode == 0
     poll(lambda: not any(_alive(child) for child in children))
-    assert not (Path(facts["directory"]) / "server.json").exists()
+    assert not (Path(one["directory"]) / "server.json").exists()
 
-    with up(home):
-        kept = run(home, "status", message_id, "--json")
-        assert json.loads(kept.stdout)["status"] == "delivered"
-
-
-@pytest.mark.xdist_group("up")
-def test_its_parts_end_when_it_is_killed(home):
     process = subprocess.Popen([SENDLINE, "up", "--json"], env=home, stdout=subprocess.PIPE, text=True)
-    json.loads(process.stdout.readline())
+    assert json.loads(process.stdout.readline())["instance"] == one["instance"]
+    kept = run(home, "status", sent[0], "--json")
+    assert json.loads(kept.stdout)["status"] == "delivered"
+    assert run(home, "status", sent[1], "--json").returncode != 0
+    its_parts_end_when_it_is_killed(process)
+
+
+def its_parts_end_when_it_is_killed(process):
     children = [int(line) for line in _children(process.pid)]
+    assert len(children) >= 3
     process.kill()
     process.wait()
     process.stdout.close()

@@ -5,15 +5,16 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import psutil
 import pytest
+import redis
 
 from odd_parts import PATIENCE, impatient_worker, wedged_worker
 from parts import audit_findings, quick_settings
+from places import data_directory
 from sendline import Producer
 from sendline_worker.simulator.client import SimulatorClient
 from sendline_worker.stack import Stack, Supervisor
@@ -25,25 +26,46 @@ SENDLINE = Path(sys.executable).with_name("sendline")
 pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("watch")]
 
 
-@pytest.fixture
-def supervised(monkeypatch):
-    """A stack that is kept running, with a worker whose watch waits less long; yields it and its logs."""
-    monkeypatch.setattr("sendline_worker.stack.stack.worker", impatient_worker)
-    with tempfile.TemporaryDirectory(prefix="sl-") as place:
+@pytest.fixture(scope="module")
+def shared():
+    """A stack whose parts the tests may harm, and its logs."""
+    with data_directory() as place:
         logs = Path(place) / "logs"
         logs.mkdir()
         with Stack(quick_settings(), Path(place) / "instance", logs=logs) as stack:
-            yield stack, logs
+            yield stack, logs / "worker.log"
+
+
+@pytest.fixture
+def start(shared, monkeypatch):
+    """Empty the shared stack and start a worker; returns the stack, what was accepted, and what is logged.
+
+    The workers that take its place lose their patience early.
+    """
+    stack, log = shared
+
+    def start(worker=impatient_worker):
+        stack.part("worker").end()
+        with redis.Redis.from_url(stack.settings.redis_url.get_secret_value()) as client:
+            client.flushall()
+        with SimulatorClient(stack.simulator_url) as simulator:
+            before, logged = simulator.summary(), len(log.read_text())
+
+        def accepted_once(total):
+            with SimulatorClient(stack.simulator_url) as simulator:
+                summary = simulator.summary()
+            return (summary.accepted - before.accepted, summary.accepted_twice) == (total, 0)
+
+        monkeypatch.setattr("sendline_worker.stack.stack.worker", worker)
+        stack.start_worker()
+        monkeypatch.setattr("sendline_worker.stack.stack.worker", impatient_worker)
+        return stack, accepted_once, lambda: log.read_text()[logged:]
+
+    return start
 
 
 def texts(count, text):
     return [{"to": f"+1311555{number:04d}", "text": text} for number in range(count)]
-
-
-def accepted_once(stack, total):
-    with SimulatorClient(stack.simulator_url) as simulator:
-        summary = simulator.summary()
-    return (summary.accepted, summary.accepted_twice) == (total, 0)
 
 
 def at_rest(producer, total):
@@ -55,8 +77,8 @@ def is_gone(process):
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
-def test_a_worker_whose_processes_hang_ends_with_them_and_is_replaced(supervised):
-    stack, logs = supervised
+def test_a_worker_whose_processes_hang_ends_with_them_and_is_replaced(start):
+    stack, accepted_once, log = start()
     keeper = Supervisor(stack)
     with Producer(settings=stack.settings) as producer:
         producer.send_many(texts(20, "Before"))
@@ -73,34 +95,29 @@ def test_a_worker_whose_processes_hang_ends_with_them_and_is_replaced(supervised
         poll(lambda: all(is_gone(child) for child in children))
         poll(lambda: keeper.look() or at_rest(producer, 80), timeout=40)
         assert stack.part("worker").pid != first.pid
-        assert accepted_once(stack, 80)
+        assert accepted_once(80)
         assert audit_findings(stack.settings) == ()
-    told = (logs / "worker.log").read_text()
+    told = log()
     assert told.count("unhealthy: 60 messages may go (the first, normal, demo, for ") == 1
     assert "ERROR" in told
 
 
-def test_a_worker_whose_main_thread_hangs_ends_with_its_processes_and_is_replaced(monkeypatch):
-    monkeypatch.setattr("sendline_worker.stack.stack.worker", wedged_worker)
-    with (
-        tempfile.TemporaryDirectory(prefix="sl-") as place,
-        Stack(quick_settings(), Path(place) / "instance", logs=Path(place)) as stack,
-        Producer(settings=stack.settings) as producer,
-    ):
+def test_a_worker_whose_main_thread_hangs_ends_with_its_processes_and_is_replaced(start):
+    stack, accepted_once, log = start(wedged_worker)
+    with Producer(settings=stack.settings) as producer:
         keeper = Supervisor(stack)
         first = psutil.Process(stack.part("worker").pid)
         children = first.children(recursive=True)
         producer.send_many(texts(5, "Nobody is there"))
-        monkeypatch.setattr("sendline_worker.stack.stack.worker", impatient_worker)
         poll(lambda: keeper.look() or at_rest(producer, 5), timeout=PATIENCE + 40)
         assert is_gone(first)
         assert all(is_gone(child) for child in children)
-        assert accepted_once(stack, 5)
-        assert "unhealthy: 5 messages may go" in (Path(place) / "worker.log").read_text()
+        assert accepted_once(5)
+        assert "unhealthy: 5 messages may go" in log()
 
 
-def test_a_worker_that_is_frozen_as_a_whole_goes_on_when_it_is_woken(supervised):
-    stack, logs = supervised
+def test_a_worker_that_is_frozen_as_a_whole_goes_on_when_it_is_woken(start):
+    stack, _, log = start()
     with Producer(settings=stack.settings) as producer:
         worker = psutil.Process(stack.part("worker").pid)
         family = [worker, *worker.children(recursive=True)]
@@ -117,11 +134,11 @@ def test_a_worker_that_is_frozen_as_a_whole_goes_on_when_it_is_woken(supervised)
         poll(lambda: at_rest(producer, 10), timeout=30)
         assert stack.part("worker").pid == worker.pid
         assert stack.failed() is None
-    assert "unhealthy" not in (logs / "worker.log").read_text()
+    assert "unhealthy" not in log()
 
 
-def test_a_worker_and_a_receiver_that_are_killed_are_replaced(supervised):
-    stack, _ = supervised
+def test_a_worker_and_a_receiver_that_are_killed_are_replaced(start):
+    stack, accepted_once, _ = start()
     keeper = Supervisor(stack)
     with Producer(settings=stack.settings) as producer:
         before = {name: stack.part(name).pid for name in ("worker", "receiver")}
@@ -129,7 +146,7 @@ def test_a_worker_and_a_receiver_that_are_killed_are_replaced(supervised):
             os.kill(pid, signal.SIGKILL)
         producer.send_many(texts(30, "To be delivered"))
         poll(lambda: keeper.look() or at_rest(producer, 30), timeout=60)
-        assert accepted_once(stack, 30)
+        assert accepted_once(30)
         assert all(stack.part(name).pid != pid for name, pid in before.items())
         assert audit_findings(stack.settings) == ()
 

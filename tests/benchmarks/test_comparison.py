@@ -9,21 +9,29 @@ from pathlib import Path
 
 import pytest
 
+from places import data_directory
+
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / "benchmarks"
+LONGEST = 230
+"""Seconds that a busy machine may take: a quiet one takes less than 40."""
 SIDES = ("Sendline", "Celery, prefork", "Celery, threads", "bare, httpx over aiohttp", "bare, aiohttp")
+
+
+pytestmark = pytest.mark.timeout(LONGEST + 20)
 
 
 def compare(output, *arguments):
     places = [str(BENCHMARKS), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return subprocess.run(
-        [sys.executable, "-m", "comparison", *arguments, "--output", str(output)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
+    with data_directory() as kept:
+        return subprocess.run(
+            [sys.executable, "-m", "comparison", *arguments, "--output", str(output)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(places), "TMPDIR": kept},
+            capture_output=True,
+            text=True,
+            timeout=LONGEST,
+            check=False,
+        )
 
 
 @pytest.fixture(scope="module")

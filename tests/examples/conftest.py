@@ -4,7 +4,6 @@ import contextlib
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from pydantic import SecretStr
 
 from hooked_app import SECRETS
 from parts import quick_settings
+from places import data_directory
 from sendline import Producer
 from sendline_worker.simulator.client import SimulatorClient
 from sendline_worker.stack import Stack
@@ -88,7 +88,7 @@ class Example:
 @pytest.fixture(scope="module")
 def place() -> Iterator[Path]:
     """A directory with a short name, for a module."""
-    with tempfile.TemporaryDirectory(prefix="sl-") as made:
+    with data_directory() as made:
         yield Path(made)
 
 

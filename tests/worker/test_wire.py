@@ -179,10 +179,15 @@ BEGUN = {
 }
 
 
+def bound_of(reason: str) -> float:
+    """The seconds of a whole call: short where they pass, long where a busy machine may need them."""
+    return 0.5 if "within" in reason else 20.0
+
+
 @pytest.mark.parametrize("behaviour", BEGUN)
 async def test_a_request_that_was_begun_is_broken_on_the_wire_and_sent_once(behaviour):
     behave, reason = BEGUN[behaviour]
-    async with serving(behave) as server, wiring(total=0.5) as wire:
+    async with serving(behave) as server, wiring(total=bound_of(reason)) as wire:
         request = server.request()
         broken = await wire.call(request)
         assert isinstance(broken, Broken)
@@ -196,8 +201,8 @@ async def test_a_request_that_was_begun_is_broken_on_the_wire_and_sent_once(beha
 
 @pytest.mark.parametrize("behaviour", BEGUN)
 async def test_an_idempotent_request_is_not_sent_again_either(behaviour):
-    behave, _ = BEGUN[behaviour]
-    async with serving(behave) as server, wiring(total=0.5) as wire:
+    behave, reason = BEGUN[behaviour]
+    async with serving(behave) as server, wiring(total=bound_of(reason)) as wire:
         broken = await wire.call(server.request("GET"))
         assert isinstance(broken, Broken)
         assert broken.on_wire

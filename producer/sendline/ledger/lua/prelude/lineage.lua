@@ -4,11 +4,11 @@
 -- A ledger that lacks what somebody has seen was brought back from an older state, by a failover or from a backup.
 -- It may have forgotten claims: nothing is claimed any more until `sendline recover`.
 
-local BORN, ERA, SEQ, MARK, BEHIND, SPLIT
+local BORN, ERA, SEQ, MARK, BEHIND, SPLIT, WOKEN
 do
-  local m = redis.call('HMGET', K.meta, 'born', 'era', 'seq', 'mark', 'behind', 'split', 'hooked')
+  local m = redis.call('HMGET', K.meta, 'born', 'era', 'seq', 'mark', 'behind', 'split', 'hooked', 'wake_at')
   BORN, ERA, SEQ, MARK = tonumber(m[1] or 0), tonumber(m[2] or 0), tonumber(m[3] or 0), tonumber(m[4] or 0)
-  HOOKED = m[7]
+  HOOKED, WOKEN = m[7], tonumber(m[8] or 0) -- WOKEN: ms, when a wake was pushed last
   BEHIND, SPLIT = m[5], m[6] -- SPLIT: ',a,b,': accounts that limit what goes from one sender
 end
 

@@ -21,13 +21,13 @@ local function push_wake()
   if wake[1] and redis.call('LLEN', wake[1]) < WAKES_MOST then
     redis.call('LPUSH', wake[1], wake[2])
     redis.call('HSET', K.meta, 'wake_at', NOW)
+    WOKEN = NOW
   end
 end
 
 -- The same, at most once a second.
 local function wake_another()
-  local last = tonumber(redis.call('HGET', K.meta, 'wake_at') or 0)
-  if NOW - last >= WAKE_EVERY or last > NOW then
+  if NOW - WOKEN >= WAKE_EVERY or WOKEN > NOW then
     push_wake()
   end
 end
