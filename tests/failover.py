@@ -4,6 +4,7 @@ import contextlib
 from pathlib import Path
 
 from places import data_directory
+from sendline.ledger.keys import KEYS
 from sendline.settings.instances import unix_url
 from servers import DURABLE, ValkeyServer, free_port
 from waiting import poll
@@ -41,6 +42,11 @@ class Pair:
     def _info(self):
         with self.replica.client() as client:
             return client.info("replication")
+
+    def has_ticked(self):
+        """Whether the replica knows a sign of life of the workers: else all that waits may have been sent."""
+        with self.replica.client() as client:
+            return client.hexists(KEYS["meta"], "ticked_at")
 
     def await_replica(self):
         with self.primary.client() as client:

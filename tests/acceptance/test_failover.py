@@ -52,7 +52,7 @@ def test_a_promoted_replica_that_lacks_the_last_moments_sends_nothing_twice(pair
     with Producer(settings=stack.settings) as producer, SimulatorClient(stack.simulator_url) as simulator:
         many = [{"to": f"+1311555{n:04d}", "text": f"Through a failover {n}"} for n in range(MESSAGES)]
         sent = producer.send_many(many)
-        poll(lambda: producer.counts()["delivered"] > 50, timeout=20)
+        poll(lambda: producer.counts()["delivered"] > 50 and pair.has_ticked(), timeout=20)
         with pair.unseen():
             before = simulator.summary().accepted
             poll(lambda: simulator.summary().accepted > before + 40, timeout=20)
