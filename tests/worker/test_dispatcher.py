@@ -23,6 +23,7 @@ from sendline.ledger.limits import Limits
 from sendline.settings import AccountSettings, Settings
 from sendline_worker import elapsed
 from sendline_worker.accounts import directory_json, directory_of, load_accounts
+from sendline_worker.dispatch import dispatcher as dispatching
 from sendline_worker.dispatch.attempt import Carrier
 from sendline_worker.dispatch.dispatcher import Bounds, Dispatcher
 from sendline_worker.dispatch.latest import Latest
@@ -122,7 +123,9 @@ async def until(condition, timeout=10):
         await asyncio.sleep(0.01)
 
 
-def test_it_sends_what_waits_and_signs_off_when_nothing_is_left(stage, producer, simulator):
+def test_it_sends_what_waits_and_signs_off_when_nothing_is_left(stage, producer, simulator, monkeypatch):
+    monkeypatch.setattr(dispatching, "LINGER", 0.5)
+
     async def script(dispatcher, _ledger, settler):
         send(producer, 50)
         began = time.monotonic()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from sendline_worker.dispatch.sharing import Room
 
-MOST: Final = 64
+MOST: Final = 32
 """Messages a claim: small, so that limits are shared evenly and little is on hand when a process dies."""
 URGENT_SHARE: Final = 0.1
 """The part of the connections that only urgent messages may use."""
