@@ -1,7 +1,7 @@
 """What the receiver carries, held against bare handlers of the same server that only read and answer.
 
     python benchmarks/receipts.py
-    python benchmarks/receipts.py --seconds 5 --rounds 5 --connections 64 --durability memory --json
+    python benchmarks/receipts.py --seconds 5 --rounds 5 --connections 256 --durability memory --json
 
 One handler is a plain ASGI function (bare), less than which nothing can be; the other a route of Starlette's
 (route), as a team would write it. All three are served by the same uvicorn configuration, each in a process
@@ -66,7 +66,7 @@ def main() -> int:
     )
     parser.add_argument("--seconds", type=float, default=3.0, help="of each turn [3]")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each [3]")
-    parser.add_argument("--connections", type=int, default=64, help="at the same time [64]")
+    parser.add_argument("--connections", type=int, default=128, help="at the same time [128]")
     parser.add_argument("--durability", choices=("disk", "memory"), default="disk")
     parser.add_argument("--json", action="store_true", help="print JSON")
     asked = parser.parse_args()
