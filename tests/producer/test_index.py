@@ -1,5 +1,7 @@
 """The index of provider ids: small shelves, more of them the more entries a day has, and none for ever."""
 
+import dataclasses
+
 import pytest
 
 import sendline.ledger.audit
@@ -91,3 +93,22 @@ def test_days_whose_shelves_have_ended_are_forgotten(index, world):
     world.clock.advance(world.limits.deadline + DAY + 1)
     index.note("new", ids.new_id())
     assert len(world.raw.hgetall(KEYS["indexed"])) == 1
+
+
+def test_a_longer_deadline_holds_for_shelves_that_are_there(index, world):
+    index.note("p", ids.new_id())
+    world.limits = dataclasses.replace(world.limits, deadline=2 * world.limits.deadline)
+    index.note("q", ids.new_id())
+    [shelf] = [
+        key for key in world.raw.keys(KEYS["index"] + "*") if world.raw.hexists(key, digest("main", "q"))
+    ]
+    for key in (shelf, KEYS["indexed"]):
+        assert world.raw.pttl(key) / 1000 > world.limits.deadline
+
+
+def test_days_are_not_forgotten_sooner_where_the_clock_steps_back(index, world):
+    index.note("p", ids.new_id())
+    before = world.raw.pttl(KEYS["indexed"])
+    world.clock.advance(-DAY)
+    index.note("q", ids.new_id())
+    assert world.raw.pttl(KEYS["indexed"]) >= before - 5_000

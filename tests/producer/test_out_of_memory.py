@@ -3,7 +3,7 @@
 import pytest
 import redis
 
-from sendline import LedgerRefused, Status
+from sendline import LedgerRefused, Producer, Status
 
 
 @pytest.fixture
@@ -25,6 +25,20 @@ def test_nothing_is_accepted_and_the_error_says_so(world, full):
     full()
     with pytest.raises(LedgerRefused, match="out of memory"):
         world.accept()
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_what_was_accepted_before_is_answered_to_who_asks_again(settings, world, raw, full, forgotten):
+    world.configure("main")
+    with Producer(settings=settings) as producer:
+        first = producer.send(to="+13115552367", text="Hello", idempotency_key="k")
+        if forgotten:
+            raw.function_flush()
+        full()
+        assert producer.send(to="+13115552367", text="Hello", idempotency_key="k").id == first.id
+        with pytest.raises(LedgerRefused, match="out of memory"):
+            producer.send(to="+13115552367", text="Hello", idempotency_key="another")
+        assert producer.counts()["accepted"] == 1
 
 
 @pytest.mark.parametrize("target", [Status.UNCERTAIN, Status.SENT, Status.RETRYING, Status.FAILED])

@@ -139,6 +139,29 @@ def test_it_sends_what_waits_and_signs_off_when_nothing_is_left(stage, producer,
     assert (simulator.summary().accepted, simulator.summary().accepted_twice) == (50, 0)
 
 
+def test_connections_that_come_free_wake_it_once(stage):
+    """Also where several accounts have their share, so that each end of a call is news."""
+
+    async def script(dispatcher, _ledger, _settler):
+        connections = dispatcher._connections
+        ended = asyncio.create_task(asyncio.sleep(0))
+        await ended
+        for _ in range(10):
+            connections.begin("demo")
+        connections.taken({"demo": 0}, [])
+        timers = set()
+        for _ in range(10):
+            dispatcher._ended("demo", ended)
+            timers.add(dispatcher._gathering)
+        assert len(timers) == 1
+        assert timers != {None}
+        await asyncio.wait_for(dispatcher._news.wait(), 5)
+        dispatcher._forget_news()
+        assert (dispatcher._gathering, dispatcher._news.is_set()) == (None, False)
+
+    asyncio.run(stage.play(script))
+
+
 def test_a_message_that_arrives_while_it_rests_goes_at_once(stage, producer, simulator):
     async def script(dispatcher, _ledger, _settler):
         slice_ = asyncio.create_task(dispatcher.run(10))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sendline.ledger.replies import ErrorReply
+from sendline.ledger.replies import ErrorReply, is_full
 from sendline.ledger.scripts import Script
 
 if TYPE_CHECKING:
@@ -42,12 +42,21 @@ class Call(Generic[T]):
     def again(self, loaded: Any, seen: bytes) -> tuple[Argument, ...]:
         """Return the command that follows `loading`, which was answered by `loaded`.
 
-        A server without memory for the function gets its text with the call, unless the verb would fill it
-        further. Raises ErrorReply where the server refuses functions.
+        Raises ErrorReply where the server refuses functions.
         """
+        if is_full(loaded):
+            return self.unkept(seen)
         if isinstance(loaded, ErrorReply) and not str(loaded).endswith("already exists"):
-            if not (str(loaded).startswith("OOM") and isinstance(self.target, Script) and self.target.unkept):
-                raise loaded
+            raise loaded
+        return self.command(seen)
+
+    def unkept(self, seen: bytes) -> tuple[Argument, ...]:
+        """Return the call with the script's text, for a server that has no memory left.
+
+        It keeps no function then, and calls none that may write; what only has to look is answered this way,
+        such as a message that was accepted before.
+        """
+        if isinstance(self.target, Script):
             return ("EVAL", self.target.unkept, b"0", *self.arguments, seen)
         return self.command(seen)
 

@@ -14,7 +14,7 @@ from sendline.ledger.async_link import AsyncLink, LoopLinks
 from sendline.ledger.faults import explain
 from sendline.ledger.lineage import Lineage
 from sendline.ledger.link import Link, left
-from sendline.ledger.replies import ErrorReply, Garbled, accepted, has_moved, is_unknown, packed
+from sendline.ledger.replies import ErrorReply, Garbled, accepted, has_moved, is_full, is_unknown, packed
 from sendline.ledger.turns import NoTurn, Turns
 
 if TYPE_CHECKING:
@@ -93,6 +93,8 @@ class Ledger:
         if is_unknown(reply):
             loaded = self._ask(packed(call.loading()), until)
             reply = self._ask(packed(call.again(loaded, seen)), until)
+        elif is_full(reply):
+            reply = self._ask(packed(call.unkept(seen)), until)
         return accepted(reply)
 
     def _ask(self, command: bytes, until: float) -> Any:
@@ -220,6 +222,8 @@ class AsyncLedger:
         if is_unknown(reply):
             loaded = await self._ask(here, packed(call.loading()), until)
             reply = await self._ask(here, packed(call.again(loaded, seen)), until)
+        elif is_full(reply):
+            reply = await self._ask(here, packed(call.unkept(seen)), until)
         return accepted(reply)
 
     async def _ask(self, here: LoopLinks, command: bytes, until: float) -> Any:

@@ -1,5 +1,6 @@
 """What Redis' errors mean to a person: one clear line each, without the password of the URL."""
 
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from sendline.contract.errors import LedgerError, LedgerRefused, LedgerUnavailable
@@ -39,22 +40,33 @@ def explain(error: Exception, url: str) -> LedgerError:
 
 
 def _answered(text: str, where: str) -> LedgerError:
-    if text.startswith(("NOAUTH", "WRONGPASS", "AUTH ", "invalid password")):
-        return LedgerRefused(f"{where} refuses the user or password of redis_url")
-    if text.startswith("LOADING"):
-        return LedgerUnavailable(f"{where} is still loading its data; try again")
-    if text.startswith("BUSY "):
-        return LedgerUnavailable(f"{where} is busy with a script; try again")
-    if text.startswith("max number of clients"):
-        return LedgerUnavailable(f"{where} takes no more connections (maxclients)")
-    if text.startswith("READONLY"):
-        return LedgerRefused(f"{where} is a replica; redis_url must name the primary")
-    if text.startswith("OOM"):
-        return LedgerRefused(f"{where} is out of memory (maxmemory); nothing was accepted")
-    if text.startswith("NOPERM"):
-        return LedgerRefused(f"{where} does not permit the user of redis_url what Sendline needs")
-    if text.startswith("MISCONF"):
-        return LedgerRefused(f"{where} can't write to its disk; see its log")
-    if text.startswith("unknown command") and "FCALL" in text:
-        return LedgerRefused(f"{where} is too old: Sendline needs Redis 7 or newer, or Valkey")
+    for beginnings, kind, meaning in _ANSWERS:
+        if text.startswith(beginnings):
+            return kind(f"{where} {meaning}")
     return LedgerRefused(f"{where} answered: {text[:200]}")
+
+
+_ANSWERS: Final[tuple[tuple[str | tuple[str, ...], type[LedgerError], str], ...]] = (
+    (
+        ("NOAUTH", "WRONGPASS", "AUTH ", "invalid password"),
+        LedgerRefused,
+        "refuses the user or password of redis_url",
+    ),
+    ("LOADING", LedgerUnavailable, "is still loading its data; try again"),
+    ("BUSY ", LedgerUnavailable, "is busy with a script; try again"),
+    ("max number of clients", LedgerUnavailable, "takes no more connections (maxclients)"),
+    ("READONLY", LedgerRefused, "is a replica; redis_url must name the primary"),
+    ("OOM", LedgerRefused, "is out of memory (maxmemory); nothing was accepted"),
+    ("NOPERM", LedgerRefused, "does not permit the user of redis_url what Sendline needs"),
+    ("MISCONF", LedgerRefused, "can't write to its disk; see its log"),
+    (
+        "Function not found",
+        LedgerUnavailable,
+        "forgot Sendline's functions right after it learned them; try again",
+    ),
+    (
+        ("unknown command 'FCALL'", "unknown command `FCALL`"),
+        LedgerRefused,
+        "is too old: Sendline needs Redis 7 or newer, or Valkey",
+    ),
+)

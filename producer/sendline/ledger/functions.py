@@ -18,9 +18,9 @@ _FUNCTION: Final = re.compile(r"(?:local )?function (\w+)\(")
 _LOCAL: Final = re.compile(r"(?s)local (\w+(?:, \w+)*)(?: =\s+(.*))?$")
 _TEXT: Final = re.compile(r"'[^'\n]*'")
 _FIELD: Final = re.compile(r"(?<=[{,])\s*\w+ =")
-_WORD: Final = re.compile(r"[A-Za-z_]\w*")
-_PURE: Final = frozenset(("true", "false", "nil", "string", "char", "math", "huge"))
-"""Words of Lua that say the same whenever they are asked."""
+_WORD: Final = re.compile(r"\b[A-Za-z_]\w*")
+_PURE: Final = frozenset(("true", "false", "nil"))
+"""Words of Lua in values of constants. Its libraries can't be reached while a library of ours is loaded."""
 _LOCALS_OF_A_STEP: Final = 45
 """A function of Lua 5.1 may use 60 locals from outside."""
 
@@ -41,10 +41,14 @@ end}}
 """
 
 
-def unkept(script: str) -> str:
-    """Return what EVAL takes: the same steps, for a server that has no memory left to keep a function."""
-    return f"""#!lua flags=allow-oom
-local given = ARGV
+def unkept(script: str, *, when_full: bool) -> str:
+    """Return what EVAL takes: the same steps, for a server that has no memory left.
+
+    Without `when_full` it is refused there at its first write that takes memory, and not before: what only
+    reads is answered.
+    """
+    flags = "#!lua flags=allow-oom\n" if when_full else ""
+    return f"""{flags}local given = ARGV
 local ARGV = given
 {_steps(script)}
 return run()

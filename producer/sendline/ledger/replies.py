@@ -58,6 +58,11 @@ def is_unknown(reply: Any) -> bool:
     return isinstance(reply, ErrorReply) and str(reply).startswith("ERR Function not found")
 
 
+def is_full(reply: Any) -> bool:
+    """Return whether the server has no memory left."""
+    return isinstance(reply, ErrorReply) and str(reply).startswith("OOM")
+
+
 def accepted(reply: Any) -> Any:
     """Return `reply`. Raises it where it is an ErrorReply."""
     if isinstance(reply, ErrorReply):

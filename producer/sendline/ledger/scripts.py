@@ -55,7 +55,7 @@ PARTS: Final = {
 }
 """What stands behind that, before some verbs."""
 GROWING: Final = frozenset(("accept", "enlist", "found", "bind", "remember", "issue", "reject"))
-"""Verbs that fill the ledger: refused where the server has no memory left. All others let it drain."""
+"""Verbs that fill the ledger: they write nothing where the server is full. All others let it drain."""
 SERVER_CLOCK: Final = "return redis.call('TIME')"
 """The body of the scripts' clock. Tests of time put another one in its place."""
 
@@ -78,7 +78,7 @@ class Script:
     library: str = field(repr=False)
     """What FUNCTION LOAD takes."""
     unkept: str = field(repr=False)
-    """What EVAL takes, where the server has no memory left for a library; '' for verbs that fill it."""
+    """What EVAL takes, where the server has no memory left."""
 
 
 @cache
@@ -88,7 +88,9 @@ def script(verb: str, clock: str = SERVER_CLOCK) -> Script:
     grows = verb in GROWING
     digest = sha1(library("", text, when_full=not grows).encode(), usedforsecurity=False).hexdigest()
     function = f"{OURS}{verb}_{digest[:12]}"
-    return Script(verb, function, library(function, text, when_full=not grows), "" if grows else unkept(text))
+    return Script(
+        verb, function, library(function, text, when_full=not grows), unkept(text, when_full=not grows)
+    )
 
 
 def source(verb: str, clock: str = SERVER_CLOCK) -> str:

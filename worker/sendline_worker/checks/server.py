@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 CLOCKS_APART: Final = 2.0
 """Seconds by which this machine's clock and the server's may differ."""
 OLDEST: Final = (7, 0)
-"""The oldest Redis that knows the commands of the ledger (LPOP with a count)."""
+"""The oldest Redis that knows the commands of the ledger (FUNCTION, PEXPIRE with NX)."""
 
 
 def check_redis(settings: "Settings", ledger: "Ledger") -> "Iterator[Check]":

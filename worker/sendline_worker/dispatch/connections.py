@@ -15,8 +15,6 @@ MOST: Final = 32
 """Messages a claim: small, so that limits are shared evenly and little is on hand when a process dies."""
 URGENT_SHARE: Final = 0.1
 """The part of the connections that only urgent messages may use."""
-
-
 MANY_FREE: Final = 0.2
 """The part of the connections that are not waited for any longer, once they are free again."""
 

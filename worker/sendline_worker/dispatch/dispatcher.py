@@ -88,6 +88,8 @@ class Dispatcher:
         self._carrying: set[asyncio.Task[None]] = set()
         self._connections = Connections(bounds.connections, accounts=len(carrier.accounts))
         self._news = asyncio.Event()
+        self._gathering: asyncio.TimerHandle | None = None
+        """Tells of connections that came free since the last claim."""
 
     async def run(self, slice_seconds: float) -> None:
         """Claim until nothing is to be done for LINGER, the slice ends, or the worker stops."""
@@ -102,7 +104,7 @@ class Dispatcher:
         busy_at = time.monotonic()
         async with self._listening() as bell:
             while time.monotonic() < ends_at and not self._is_stopping():
-                self._news.clear()
+                self._forget_news()
                 if self._connections.free <= 0:
                     await self._rest(LOOK)
                     continue
@@ -191,6 +193,13 @@ class Dispatcher:
         finally:
             await bell.pause()
 
+    def _forget_news(self) -> None:
+        """Begin anew with what a claim takes into account: what it is made for was told."""
+        self._news.clear()
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
+
     def _ring(self) -> None:
         self._news.set()
 
@@ -230,8 +239,8 @@ class Dispatcher:
         freed = self._connections.end(account)
         if freed is Freed.AT_ONCE:
             self._news.set()
-        elif freed is Freed.SOME:
-            task.get_loop().call_later(GATHER, self._news.set)
+        elif freed is Freed.SOME and self._gathering is None:
+            self._gathering = task.get_loop().call_later(GATHER, self._news.set)
         if not task.cancelled() and task.exception() is not None:
             log.error("an attempt ended in a fault: %s", type(task.exception()).__name__)
 

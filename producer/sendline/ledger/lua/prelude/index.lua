@@ -8,9 +8,8 @@ do
   local DAY_MS, SPREAD, LEVELS = 86400000, 16, 6
   local ON_FIRST_LEVEL = 1024 -- entries, on SPREAD shelves
   local TODAY = math.floor(NOW / DAY_MS)
-  local KEPT = decimal((TODAY + 1) * DAY_MS - NOW + DEADLINE)
   local days, sizes -- days with entries, the newest first, and how many entries each has had
-  local added = 0
+  local added, kept = 0, {}
 
   local function look()
     if days then
@@ -57,6 +56,14 @@ do
     return false
   end
 
+  -- Keeps what holds entries of today for long enough, whatever the deadline was when it was made.
+  local function keep(key)
+    if not kept[key] then
+      local span = decimal((TODAY + 1) * DAY_MS - NOW + DEADLINE)
+      kept[key] = redis.call('PEXPIRE', key, span, 'NX') == 1 or redis.call('PEXPIRE', key, span, 'GT')
+    end
+  end
+
   -- Notes the message of a digest that has none yet, for the time for which receipts are awaited, and at most a day more.
   function note(digest, id)
     look()
@@ -66,7 +73,7 @@ do
     end
     local shelf = shelf_of(TODAY, level_of(sizes[TODAY]), digest)
     redis.call('HSET', shelf, digest, id)
-    redis.call('PEXPIRE', shelf, KEPT, 'NX')
+    keep(shelf)
     sizes[TODAY], added = sizes[TODAY] + 1, added + 1
   end
 
@@ -82,8 +89,9 @@ do
     if added == 0 then
       return
     end
-    if redis.call('HINCRBY', K.indexed, TODAY, added) == added then
-      redis.call('PEXPIRE', K.indexed, KEPT)
+    local size = redis.call('HINCRBY', K.indexed, TODAY, added)
+    keep(K.indexed)
+    if size == added then
       for _, day in ipairs(days) do
         if (day + 1) * DAY_MS + DEADLINE < NOW then
           redis.call('HDEL', K.indexed, day)
