@@ -268,9 +268,7 @@ def urgent(asked: Asked) -> Iterator[Figure]:
 def throttled(asked: Asked) -> Iterator[Figure]:
     """One 429 with Retry-After: 2, at 50 a second."""
     with house(asked.processes, {"main": {"rate": 50}}) as running:
-        ids = running.send(
-            "main", 50 * 100, sender="+13115552368", lane="bulk", valid_for=86_400
-        )
+        ids = running.send("main", 50 * 100, sender="+13115552368", lane="bulk", valid_for=86_400)
         wait(lambda: len(running.arrivals(0)["main"]) > 100, 20)
         running.simulator.behave("throttled", count=1, retry_after=2)
         at = wait(lambda: throttle_settled(running), 20)
