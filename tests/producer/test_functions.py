@@ -4,7 +4,7 @@ import pytest
 import redis
 
 from sendline.ledger.call import Call
-from sendline.ledger.functions import library, unkept
+from sendline.ledger.functions import divided, library, unkept
 from sendline.ledger.replies import ErrorReply
 from sendline.ledger.scripts import GROWING, script
 
@@ -52,7 +52,7 @@ return reply
 
 @pytest.fixture
 def taught(raw):
-    raw.function_load(library("verb", SCRIPT, when_full=False), replace=True)
+    raw.function_load(library("verb", divided(SCRIPT), when_full=False), replace=True)
     return lambda number: raw.fcall("verb", 0, number)
 
 
@@ -72,12 +72,12 @@ def test_a_fault_in_one_call_leaves_nothing_for_the_next(taught):
 
 def test_its_text_does_the_same_without_being_kept(raw):
     raw.function_flush()
-    assert raw.eval(unkept(SCRIPT, when_full=True), 0, 5) == [10, 22, 3]
+    assert raw.eval(unkept(divided(SCRIPT), when_full=True), 0, 5) == [10, 22, 3]
     assert raw.function_list(library="verb") == []
 
 
 def test_only_constants_and_functions_are_made_once():
-    text = library("verb", SCRIPT, when_full=False)
+    text = library("verb", divided(SCRIPT), when_full=False)
     made, _, steps = text.partition("steps[#steps + 1]")
     assert "local ONE = 1\nlocal MANY = {1, 2, named = ONE}" in made
     assert "NOW = tonumber(ARGV[1])\nseen, late = {}\nTWICE = NOW + NOW" in steps
@@ -87,10 +87,8 @@ def test_only_constants_and_functions_are_made_once():
 def test_a_script_that_uses_more_locals_than_a_function_may_is_divided_further(raw):
     names = [f"local_{n}" for n in range(150)]
     lines = [f"local {name} = tonumber(ARGV[1])" for name in names]
-    raw.function_load(
-        library("wide", "\n".join([*lines, f"return {names[0]} + {names[-1]}"]), when_full=False),
-        replace=True,
-    )
+    text = divided("\n".join([*lines, f"return {names[0]} + {names[-1]}"]))
+    raw.function_load(library("wide", text, when_full=False), replace=True)
     assert raw.fcall("wide", 0, 2) == 4
 
 

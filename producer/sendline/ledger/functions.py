@@ -25,37 +25,8 @@ _LOCALS_OF_A_STEP: Final = 45
 """A function of Lua 5.1 may use 60 locals from outside."""
 
 
-def library(name: str, script: str, *, when_full: bool) -> str:
-    """Return the library whose one function, `name` like itself, does what `script` does.
-
-    `when_full`: it may be called while the server has no memory left (maxmemory).
-    """
-    flags = "'allow-oom'" if when_full else ""
-    return f"""#!lua name={name}
-local KEYS, ARGV
-{_steps(script)}
-redis.register_function{{function_name = '{name}', flags = {{{flags}}}, callback = function(keys, arguments)
-  KEYS, ARGV = keys, arguments
-  return run()
-end}}
-"""
-
-
-def unkept(script: str, *, when_full: bool) -> str:
-    """Return what EVAL takes: the same steps, for a server that has no memory left.
-
-    Without `when_full` it is refused there at its first write that takes memory, and not before: what only
-    reads is answered.
-    """
-    flags = "#!lua flags=allow-oom\n" if when_full else ""
-    return f"""{flags}local given = ARGV
-local ARGV = given
-{_steps(script)}
-return run()
-"""
-
-
-def _steps(script: str) -> str:
+def divided(script: str) -> str:
+    """Return `script` as text that makes its functions once, and `run`, which does what the script does."""
     return f"""local steps = {{}}
 {_Divided(script).text}
 local function run()
@@ -66,6 +37,36 @@ local function run()
     end
   end
 end"""
+
+
+def library(name: str, divided: str, *, when_full: bool) -> str:
+    """Return the library whose one function, `name` like itself, does what a `divided` script does.
+
+    `when_full`: it may be called while the server has no memory left (maxmemory).
+    """
+    flags = "'allow-oom'" if when_full else ""
+    return f"""#!lua name={name}
+local KEYS, ARGV
+{divided}
+redis.register_function{{function_name = '{name}', flags = {{{flags}}}, callback = function(keys, arguments)
+  KEYS, ARGV = keys, arguments
+  return run()
+end}}
+"""
+
+
+def unkept(divided: str, *, when_full: bool) -> str:
+    """Return what EVAL takes: the same steps, for a server that has no memory left.
+
+    Without `when_full` it is refused there at its first write that takes memory, and not before: what only
+    reads is answered.
+    """
+    flags = "#!lua flags=allow-oom\n" if when_full else ""
+    return f"""{flags}local given = ARGV
+local ARGV = given
+{divided}
+return run()
+"""
 
 
 class _Divided:

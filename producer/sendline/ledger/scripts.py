@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from sendline.contract.campaign import BAD
 from sendline.contract.lane import LANE_CODES
 from sendline.contract.status import CODES, EDGES, FINAL, Cause, Status
-from sendline.ledger.functions import library, unkept
+from sendline.ledger.functions import divided, library, unkept
 from sendline.ledger.keys import KEYS
 from sendline.ledger.record import FIELDS, VERSION, Flag
 
@@ -75,22 +75,29 @@ class Script:
     name: str
     function: str
     """The name by which the server knows it, as function and as library."""
-    library: str = field(repr=False)
-    """What FUNCTION LOAD takes."""
-    unkept: str = field(repr=False)
-    """What EVAL takes, where the server has no memory left."""
+    divided: str = field(repr=False)
+    """Its text (see functions.py)."""
+    grows: bool
+    """It fills the ledger."""
+
+    @property
+    def library(self) -> str:
+        """What FUNCTION LOAD takes."""
+        return library(self.function, self.divided, when_full=not self.grows)
+
+    @property
+    def unkept(self) -> str:
+        """What EVAL takes, where the server has no memory left."""
+        return unkept(self.divided, when_full=not self.grows)
 
 
 @cache
 def script(verb: str, clock: str = SERVER_CLOCK) -> Script:
     """Return the script of `verb`, with the prelude before it."""
-    text = source(verb, clock)
-    grows = verb in GROWING
-    digest = sha1(library("", text, when_full=not grows).encode(), usedforsecurity=False).hexdigest()
-    function = f"{OURS}{verb}_{digest[:12]}"
-    return Script(
-        verb, function, library(function, text, when_full=not grows), unkept(text, when_full=not grows)
-    )
+    text, grows = divided(source(verb, clock)), verb in GROWING
+    whole = library("", text, when_full=not grows)  # what is around the text tells releases apart, too
+    digest = sha1(whole.encode(), usedforsecurity=False).hexdigest()
+    return Script(verb, f"{OURS}{verb}_{digest[:12]}", text, grows)
 
 
 def source(verb: str, clock: str = SERVER_CLOCK) -> str:
