@@ -80,7 +80,7 @@ def shelf_of(world, provider_id, account="main"):
             return shelf, name
     day = world.clock.ms // 86_400_000
     world.raw.hsetnx(KEYS["indexed"], day, 1)
-    return f"{KEYS['index']}{day}:0:{name[0] >> 4}", name
+    return f"{KEYS['index']}{day}:{name[0] >> 4:x}", name
 
 
 def index(world, provider_id, message_id):

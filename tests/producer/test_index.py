@@ -41,7 +41,7 @@ class Index:
         """How many entries each shelf has, by its level."""
         sizes = {}
         for key in self.world.raw.scan_iter(KEYS["index"] + "*", count=10_000):
-            sizes.setdefault(int(key.split(b":")[3]), []).append(self.world.raw.hlen(key))
+            sizes.setdefault(len(key.rpartition(b":")[2]) - 1, []).append(self.world.raw.hlen(key))
         return sizes
 
 

@@ -4,6 +4,7 @@ import pytest
 import redis
 
 from ledger_world import SENDER, publish_accounts
+from sendline import Producer
 from sendline.contract import ids
 from sendline.contract.draft import Draft
 from sendline.contract.lane import Lane
@@ -12,6 +13,7 @@ from sendline.contract.status import Status
 from sendline.ledger import verbs, work
 from sendline.ledger.connection import Ledger
 from sendline.ledger.limits import Limits
+from sendline.settings import Settings
 from servers import ValkeyServer
 
 MESSAGES = 5_000
@@ -20,6 +22,8 @@ TEXT = "Your parcel is on its way, between 9 and 12. Not at home? Reply 2 to pic
 )
 WAITING_MOST, DELIVERED_MOST, KEY_MOST = 600, 350, 150
 """Bytes a message, and what its idempotency key adds for as long as it is remembered."""
+RECIPIENT_WAITING_MOST, RECIPIENT_FINAL_MOST = 250, 200
+"""The same of a campaign's recipient, events left out."""
 BATCH = 500
 LIMITS = Limits(events_kept=1000)
 
@@ -112,3 +116,29 @@ def test_a_message_costs_no_more_than_its_budget(keyed, capsys):
     assert len(TEXT) == 120
     assert waiting <= WAITING_MOST
     assert delivered <= DELIVERED_MOST + KEY_MOST * keyed
+
+
+def test_a_recipient_costs_no_more_than_its_budget(capsys):
+    def people(first, number):
+        return ({"to": f"+1311{n:07d}", "name": f"Name {n}"} for n in range(first, first + number))
+
+    fields = {"text": "Hi {{ name }}, your plan ends on Friday.", "sender": SENDER}
+    with ValkeyServer("--appendonly", "no") as server:
+        ledger, scale = Ledger(server.url), Scale(server.url)
+        publish_accounts(ledger, "main", rate=1_000_000, burst=1_000_000)
+        with Producer(settings=Settings(redis_url=server.url, durability="memory")) as producer:
+            producer.campaign("warm", recipients=people(MESSAGES, BATCH), **fields).start()
+            send_and_deliver(ledger, "d1")
+            empty = scale.weigh()
+            campaign = producer.campaign("sale", recipients=people(0, MESSAGES), **fields)
+            waiting = (scale.weigh() - empty) / MESSAGES
+            campaign.start()
+            send_and_deliver(ledger, "d2")
+            final = (scale.weigh() - empty) / MESSAGES
+            assert campaign.progress().statuses[Status.DELIVERED] == MESSAGES
+        ledger.close()
+        scale.close()
+    with capsys.disabled():
+        print(f"\n  a recipient: waiting {waiting:.0f} B, delivered {final:.0f} B")  # noqa: T201 - the figures
+    assert waiting <= RECIPIENT_WAITING_MOST
+    assert final <= RECIPIENT_FINAL_MOST

@@ -6,7 +6,7 @@ import pytest
 
 from sendline.ledger.keys import KEYS
 from sendline.ledger.record import FIELDS
-from sendline.ledger.scripts import prelude, script, source
+from sendline.ledger.scripts import ALONE, prelude, script, source
 from test_house import SCRIPTS
 
 VERBS = sorted(path.stem for path in SCRIPTS)
@@ -21,7 +21,7 @@ def functions(text):
 def test_a_verb_compiles_and_carries_no_function_that_nothing_calls(verb, raw):
     text = source(verb)
     raw.function_load(script(verb).library, replace=True)
-    assert functions(text)
+    assert functions(text) or verb in ALONE
     for name in functions(text):
         assert len(re.findall(rf"\b{name}\b", text)) > 1, name
 

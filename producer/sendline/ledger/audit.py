@@ -12,6 +12,7 @@ from sendline.ledger.call import Call
 from sendline.ledger.keys import KEYS, account_key, message_key
 from sendline.ledger.limits import Limits
 from sendline.ledger.lines import mark_of
+from sendline.ledger.recall import recall
 from sendline.ledger.record import (
     FIELDS,
     UNREADABLE,
@@ -29,6 +30,8 @@ SCANNED: Final = 1000
 """Keys that one step looks at."""
 
 _ID: Final = 16
+_BEGINNING: Final = 6
+"""Bytes of ids that a shelf of the archive is named by."""
 _DIGEST: Final = 10
 _TEXTS: Final = frozenset(
     ("route", "account", "to", "sender", "provider_id", "error", "text", "extras", "timeline")
@@ -119,6 +122,24 @@ def scan(cursor: int, *, part: int = 0, parts: int = 1) -> Call[Keys]:
     return Call("SCAN", [cursor, "MATCH", pattern, "COUNT", SCANNED], read)
 
 
+def scan_archive(cursor: int, *, part: int, parts: int) -> Call[tuple[int, list[bytes]]]:
+    """Read the names of some shelves of the archive, with records of one `part` of the messages."""
+
+    def read(reply: Any) -> tuple[int, list[bytes]]:
+        return int(reply[0]), _after(reply[1], "archive")
+
+    digits = "0123456789abcdef"[
+        part * 16 // parts : (part + 1) * 16 // parts
+    ]  # the first half of an id's last byte
+    pattern = f"{KEYS['archive']}{'?' * _BEGINNING}[{digits}]*"
+    return Call("SCAN", [cursor, "MATCH", pattern, "COUNT", SCANNED], read)
+
+
+def filed(shelves: Sequence[bytes]) -> Call[list[bytes]]:
+    """Read the ids of the messages whose records stand on shelves of the archive."""
+    return Call(script("filed"), [*shelves], list)
+
+
 def part_of(message_id: bytes, parts: int) -> int:
     """Return the part of the messages that an id belongs to, of `parts`: a power of 2, at most 16."""
     return message_id[-1] * parts // 256 if message_id else 0
@@ -200,12 +221,12 @@ def _is_timeline(raw: bytes) -> bool:
 
 def records_there(message_ids: Sequence[bytes]) -> Call[int]:
     """Read how many of the messages have a record."""
-    return Call("EXISTS", [message_key(each) for each in message_ids], int)
+    return recall(message_ids, lambda raws: sum(raw is not None for raw in raws))
 
 
 def raw_records(message_ids: Sequence[bytes]) -> Call[list[bytes | None]]:
     """Read the records of messages, as they are stored."""
-    return Call("MGET", [message_key(each) for each in message_ids], list)
+    return recall(message_ids, list)
 
 
 def timers(cursor: int) -> Call[tuple[int, list[bytes]]]:

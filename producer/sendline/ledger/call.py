@@ -32,7 +32,7 @@ class Call(Generic[T]):
         `seen` is what the caller has seen of the ledger (see lineage.py).
         """
         if isinstance(self.target, Script):
-            return ("FCALL", self.target.function, b"0", *self.arguments, seen)
+            return ("FCALL", self.target.function, b"0", *self._told(seen))
         return (self.target, *self.arguments)
 
     def loading(self) -> tuple[Argument, ...]:
@@ -57,9 +57,15 @@ class Call(Generic[T]):
         such as a message that was accepted before.
         """
         if isinstance(self.target, Script):
-            return ("EVAL", self.target.unkept, b"0", *self.arguments, seen)
+            return ("EVAL", self.target.unkept, b"0", *self._told(seen))
         return self.command(seen)
 
     def answer(self, reply: Any, lineage: "Lineage") -> T:
         """Return what the caller wants of `reply`; `lineage` learns how far the ledger has come."""
-        return self.read(lineage.take(reply) if isinstance(self.target, Script) else reply)
+        tells = isinstance(self.target, Script) and not self.target.alone
+        return self.read(lineage.take(reply) if tells else reply)
+
+    def _told(self, seen: bytes) -> tuple[Argument, ...]:
+        """Return the arguments of a script, with what its caller has seen."""
+        alone = isinstance(self.target, Script) and self.target.alone
+        return (*self.arguments,) if alone else (*self.arguments, seen)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sendline.ledger.call import Argument, Call
-from sendline.ledger.keys import KEYS, message_key
+from sendline.ledger.keys import KEYS
 from sendline.ledger.limits import Limits
+from sendline.ledger.recall import recall
 from sendline.ledger.record import Record
 from sendline.ledger.scripts import script
 
@@ -88,9 +89,5 @@ def addressed(
 
 
 def records(message_ids: Sequence[bytes]) -> Call[list[Record | None]]:
-    """Read the records of messages, at least one; None for each that is not kept."""
-
-    def read(reply: Any) -> list[Record | None]:
-        return [Record(raw) if raw else None for raw in reply]
-
-    return Call("MGET", [message_key(each) for each in message_ids], read)
+    """Read the records of messages, 1 to 1,000 of them; None for each that is not kept."""
+    return recall(message_ids, lambda raws: [Record(raw) if raw else None for raw in raws])

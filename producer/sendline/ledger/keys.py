@@ -5,7 +5,9 @@ from typing import Final
 KEYS: Final[dict[str, str]] = {
     # One for each message
     "message": "sl:m",  # + 16 bytes of id: string, the packed record
-    "index": "sl:p:",  # + day:level:shelf: hash, 10 bytes of digest of account and provider id to id
+    "archive": "sl:f:",  # + 6 bytes of id, and of a shelf: hash, the other 10 to what is kept of it
+    "patterns": "sl:fu:",  # + 6 bytes of id: hash, what such records have in common, and their number
+    "index": "sl:p:",  # + day, and of a shelf: hash, 10 bytes of digest of account and provider id to id
     "indexed": "sl:pn",  # hash: day to how many entries of the index it has had
     "idempotency": "sl:i",  # + 10 bytes of digest of the key: string, id and 8 bytes of content digest
     # By what messages are found again

@@ -20,9 +20,11 @@ from sendline.ledger.keys import KEYS
 from sendline.ledger.record import FIELDS, VERSION, Flag
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
 PRELUDE: Final = (
+    "shelves",
+    "archive",
     "record",
     "lineage",
     "rousing",
@@ -34,6 +36,8 @@ PRELUDE: Final = (
     "closing",
 )
 """What stands before every verb, in this order."""
+ALONE: Final = {"recall": ("shelves", "archive"), "filed": ()}
+"""Verbs that only read: they have this of the prelude, and are not told what was seen."""
 PARTS: Final = {
     "accept": ("suppression", "joining", "book"),
     "claim": ("changes", "easing", "limits", "choice", "rows", "suppression", "taking"),
@@ -79,6 +83,8 @@ class Script:
     """Its text (see functions.py)."""
     grows: bool
     """It fills the ledger."""
+    alone: bool
+    """It is told nothing of what its caller has seen, and tells nothing of that."""
 
     @property
     def library(self) -> str:
@@ -97,19 +103,20 @@ def script(verb: str, clock: str = SERVER_CLOCK) -> Script:
     text, grows = divided(source(verb, clock)), verb in GROWING
     whole = library("", text, when_full=not grows)  # what is around the text tells releases apart, too
     digest = sha1(whole.encode(), usedforsecurity=False).hexdigest()
-    return Script(verb, f"{OURS}{verb}_{digest[:12]}", text, grows)
+    return Script(verb, f"{OURS}{verb}_{digest[:12]}", text, grows, verb in ALONE)
 
 
 def source(verb: str, clock: str = SERVER_CLOCK) -> str:
     """Return the Lua text of `verb` as it reads, before it is made into a function."""
     parts = [_read(f"parts/{part}.lua") for part in PARTS.get(verb, ())]
-    body = _without_idle(_with_constants("\n".join([prelude(), *parts, _read(f"{verb}.lua")])))
+    before = prelude(ALONE.get(verb, PRELUDE))
+    body = _without_idle(_with_constants("\n".join([before, *parts, _read(f"{verb}.lua")])))
     return f"{tables(clock, within=body)}\n{body}"
 
 
-def prelude() -> str:
-    """Return the Lua text of what stands before every verb, behind the tables."""
-    return "\n".join(_read(f"prelude/{part}.lua") for part in PRELUDE)
+def prelude(names: "Iterable[str]" = PRELUDE) -> str:
+    """Return the Lua text of what stands before every verb, behind the tables, or of some of its files."""
+    return "\n".join(_read(f"prelude/{name}.lua") for name in names)
 
 
 def _read(path: str) -> str:
@@ -127,13 +134,10 @@ def tables(clock: str = SERVER_CLOCK, within: str | None = None) -> str:
         "MOVES": _moves(proof=False),
         "PROOFS": _moves(proof=True),
     }
-    wanted = defined if within is None else defined.keys() & set(_WORD.findall(within))
-    return "\n".join(
-        [
-            f"local function clock() {clock} end",
-            *(f"local {n} = {text}" for n, text in defined.items() if n in wanted),
-        ]
-    )
+    made = {"clock": f"local function clock() {clock} end"}
+    made |= {name: f"local {name} = {text}" for name, text in defined.items()}
+    wanted = made if within is None else made.keys() & set(_WORD.findall(within))
+    return "\n".join(line for name, line in made.items() if name in wanted)
 
 
 @cache

@@ -11,8 +11,9 @@ from sendline.contract.message import Event, Message
 from sendline.contract.status import Status
 from sendline.ledger.call import Argument, Call
 from sendline.ledger.directory import Directory
-from sendline.ledger.keys import KEYS, message_key
+from sendline.ledger.keys import KEYS
 from sendline.ledger.limits import Limits
+from sendline.ledger.recall import recall
 from sendline.ledger.record import ASKED, Flag, Record, digest, events, pack
 from sendline.ledger.scripts import script
 
@@ -112,19 +113,17 @@ def known_keys(keys: Sequence[str]) -> Call[set[str]]:
 
 def get(message_id: bytes) -> Call[Message | None]:
     """Read a message; None where it is unknown."""
-    return Call(
-        "GET", [message_key(message_id)], lambda raw: Record(raw).message(message_id) if raw else None
-    )
+    return recall([message_id], lambda raws: Record(raws[0]).message(message_id) if raws[0] else None)
 
 
 def get_all(message_ids: Sequence[bytes]) -> Call[list[Message | None]]:
-    """Read messages, at least one; None for each that is unknown."""
+    """Read messages, 1 to 1,000 of them; None for each that is unknown."""
 
-    def read(reply: Any) -> list[Message | None]:
-        pairs = zip(message_ids, reply, strict=True)
+    def read(raws: list[bytes | None]) -> list[Message | None]:
+        pairs = zip(message_ids, raws, strict=True)
         return [Record(raw).message(message_id) if raw else None for message_id, raw in pairs]
 
-    return Call("MGET", [message_key(each) for each in message_ids], read)
+    return recall(message_ids, read)
 
 
 def cancel(limits: Limits, message_id: bytes) -> Call[Message | None]:

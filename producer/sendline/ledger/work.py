@@ -7,8 +7,9 @@ from typing import Any, Literal, NamedTuple
 from sendline.contract.codes import ErrorCode
 from sendline.contract.status import CODES, Status
 from sendline.ledger.call import Argument, Call
-from sendline.ledger.keys import KEYS, message_key
+from sendline.ledger.keys import KEYS
 from sendline.ledger.limits import Limits
+from sendline.ledger.recall import recall
 from sendline.ledger.record import Record, digest, pack, pack_provider_id, short
 from sendline.ledger.scripts import script
 
@@ -252,7 +253,7 @@ def bell(seconds: float) -> Call[bool]:
 
 def read_record(message_id: bytes) -> Call[Record | None]:
     """Read the stored record of a message."""
-    return Call("GET", [message_key(message_id)], lambda raw: Record(raw) if raw else None)
+    return recall([message_id], lambda raws: Record(raws[0]) if raws[0] else None)
 
 
 def is_configured() -> Call[bool]:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Arguments = Sequence[Any]
 
-_RECORD: Final = KEYS["message"].encode()
 _IDEMPOTENCY: Final = KEYS["idempotency"].encode()
 _STREAM_FIELDS: Final = {KEYS["events"]: b"e", KEYS["inbound"]: b"m"}
 
@@ -48,8 +47,9 @@ class MemoryLedger:
             "inbound": self._take_in,
             "PING": lambda _: b"PONG",
             "CONFIG": lambda _: [b"appendonly", b"yes", b"appendfsync", b"always"],
-            "GET": lambda arguments: self._get(arguments[0]),
-            "MGET": lambda arguments: [self._record(key) for key in arguments],
+            "recall": lambda arguments: [self._record(each) for each in arguments],
+            "GET": lambda arguments: self._directory(arguments[0]),
+            "MGET": lambda arguments: [self._remembered(key) for key in arguments],
             "HGET": lambda arguments: self._newest(*arguments),
             "HGETALL": lambda arguments: self._hash(arguments[0]),
             "XRANGE": lambda arguments: self._entries(arguments[0], 0, 1),
@@ -73,17 +73,20 @@ class MemoryLedger:
     def close(self) -> None:
         """Do nothing: there is no connection."""
 
-    def _get(self, key: Any) -> bytes | None:
-        return self.memory.directory_json() if key == KEYS["directory"] else self._record(key)
-
-    def _record(self, key: Any) -> bytes | None:
-        if isinstance(key, bytes) and key.startswith(_IDEMPOTENCY):
-            first, content, until = self.memory.keys.get(key.removeprefix(_IDEMPOTENCY), (b"", b"", 0))
-            return first + content if until > self.memory.now() else None
-        if not isinstance(key, bytes) or not key.startswith(_RECORD):
-            raise not_in_memory("a read of this key")
-        entry = self.memory.entries.get(key.removeprefix(_RECORD))
+    def _record(self, message_id: bytes) -> bytes | None:
+        entry = self.memory.entries.get(message_id)
         return entry.raw() if entry else None
+
+    def _directory(self, key: Any) -> bytes | None:
+        if key != KEYS["directory"]:
+            raise not_in_memory("a read of this key")
+        return self.memory.directory_json()
+
+    def _remembered(self, key: Any) -> bytes | None:
+        if not isinstance(key, bytes) or not key.startswith(_IDEMPOTENCY):
+            raise not_in_memory("a read of this key")
+        first, content, until = self.memory.keys.get(key.removeprefix(_IDEMPOTENCY), (b"", b"", 0))
+        return first + content if until > self.memory.now() else None
 
     def _cancel(self, arguments: Arguments) -> bytes | None:
         entry = self.memory.entries.get(arguments[1])

@@ -15,7 +15,7 @@ from sendline.contract.errors import (
     WrongCampaignState,
 )
 from sendline.contract.status import Status
-from sendline.ledger import work
+from sendline.ledger import audit, work
 from sendline.ledger.record import pack, unpack
 
 SENDER = "+13115552368"
@@ -276,7 +276,7 @@ def test_what_was_sent_and_not_delivered_counts_as_one_failure(producer, hands, 
     assert campaign.progress().summary == "paused: 12 of the last 20 failed"
 
 
-def test_values_are_kept_only_of_messages_that_may_be_sent_again(producer, hands, raw):
+def test_values_are_kept_only_of_messages_that_may_be_sent_again(producer, hands):
     campaign = made(producer, 4)
     campaign.start()
     claims = hands.claim(3)
@@ -284,15 +284,11 @@ def test_values_are_kept_only_of_messages_that_may_be_sent_again(producer, hands
     hands.settle(claims[1:], deadline=3600)
     campaign.cancel()
     hands.tick(2)
-    kept = {each.status: raw.get(b"sl:m" + ids_of(each)) for each in campaign.messages()}
+    messages = list(campaign.messages())
+    records = hands.ledger.run(audit.raw_records([ids.to_bytes(each.id) for each in messages]))
+    kept = {each.status: record for each, record in zip(messages, records, strict=True)}
     assert b"name 0" in kept[Status.FAILED]
     assert b"name 3" not in kept[Status.CANCELED]
-
-
-def ids_of(message):
-    from sendline.contract import ids
-
-    return ids.to_bytes(message.id)
 
 
 def test_a_report_tells_what_the_messages_themselves_tell(producer, hands):

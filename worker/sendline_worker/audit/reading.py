@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 STEP: Final = 200
 """Messages read at once."""
+SHELVES: Final = 20
+"""Of the archive, of which each may hold a hundred records, read at once."""
 PART: Final = 250_000
 """Keys of the server for which one part more is made."""
 PARTS: Final = (1, 2, 4, 8, 16)
@@ -200,7 +202,21 @@ class Reader:
             cursor = keys.cursor
             if cursor == 0:
                 break
+        for filed in self._archived(part, parts):  # behind the others: what moves there meanwhile is seen
+            fresh = [each for each in filed if each not in known]
+            known.update(fresh)
+            self._note_all(seen, standing, fresh)
         self._note_all(seen, standing, [each for each in standing if each not in known])
+
+    def _archived(self, part: int, parts: int) -> "Iterator[list[bytes]]":
+        """Read the ids of the messages of a part whose records are on shelves."""
+        cursor = 0
+        while True:
+            cursor, shelves = self._ledger.run(audit.scan_archive(cursor, part=part, parts=parts))
+            for some in in_steps(shelves, SHELVES):
+                yield self._ledger.run(audit.filed(some))
+            if cursor == 0:
+                return
 
     def _note_all(self, seen: Pass, standing: Standing, message_ids: "Sequence[bytes]") -> None:
         for found in self.examine(message_ids):

@@ -27,7 +27,7 @@ for n = #places, 1, -1 do
   end
 end
 for _, id in ipairs(ids) do
-  local raw = redis.call('GET', K.message .. id)
+  local raw = redis.call('GET', K.message .. id) or archived_raw(id)
   if raw and raw:find(to, 1, true) then
     reply[#reply + 1] = id
     reply[#reply + 1] = raw

@@ -34,7 +34,7 @@ local members, duplicates = {}, 0
 
 local function enlist(m, reason)
   local id, not_before = m[1], m[7]
-  if unsaved[id] or redis.call('EXISTS', K.message .. id) == 1 then
+  if unsaved[id] or filed[id] or redis.call('EXISTS', K.message .. id) == 1 or archived_raw(id) then
     duplicates = duplicates + 1
     return
   end

@@ -2,7 +2,7 @@
 -- KEYS: none (see keys.py).
 -- ARGV[2] packed array of rows (`lane code:route`, and `:row` unless that is empty) that are searched for each, besides
 --     its own; '': not even its own  [3..] ids
--- Returns the time (ms), then for each id {record ('' if none), ms its key lives on (-1: for ever), instant (ms) of
+-- Returns the time (ms), then for each id {record ('' if none), ms what keeps it lives on (-1: for ever), instant (ms) of
 -- its timer ('' if none), instant (ms) at which its provider is asked about it as uncertain ('' if it isn't), the same
 -- as sent and late, how often its id stands in its own line: 0, 1 or 2 (-1: not searched), in which of the given lines
 -- else it stands ('': none)}.
@@ -32,9 +32,13 @@ for place = 3, #ARGV do
       end
     end
   end
+  local raw, shelf = redis.call('GET', K.message .. id), nil
+  if not raw then
+    raw, shelf = archived_raw(id)
+  end
   reply[#reply + 1] = {
-    redis.call('GET', K.message .. id) or '',
-    redis.call('PTTL', K.message .. id),
+    raw or '',
+    redis.call('PTTL', shelf or K.message .. id),
     redis.call('ZSCORE', K.timers, id) or '',
     redis.call('ZSCORE', K.uncertain, id) or '',
     redis.call('ZSCORE', K.unreported, id) or '',

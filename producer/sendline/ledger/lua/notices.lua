@@ -33,7 +33,7 @@ local function hand_out(mark, url, about)
   if found then
     redis.call('ZADD', K.notices_out .. mark, NOW + lease, about)
     local tries = tonumber(redis.call('HGET', K.notice_tries .. mark, about) or 0)
-    local record = #about == 16 and redis.call('GET', K.message .. about) or ''
+    local record = #about == 16 and (redis.call('GET', K.message .. about) or archived_raw(about)) or ''
     reply[#reply + 1] = {mark, url, about, found, tries, record, NOW + lease}
     room = room - 1
   end

@@ -120,9 +120,10 @@ local function mend_settled(r)
   end
   tell('question', forget(K.uncertain))
   tell('question', not is_sent and forget(K.unreported))
-  if redis.call('PTTL', K.message .. id) == -1 then
+  local key = pulled[id] or K.message .. id
+  if redis.call('PTTL', key) == -1 then
     local deadline = r[F.status] == S.SENT and math.max(r[F.created] + r[F.due] - NOW, 0) or 0
-    tell('lifetime', redis.call('PEXPIRE', K.message .. id, deadline + RETENTION) == 1)
+    tell('lifetime', redis.call('PEXPIRE', key, deadline + RETENTION) == 1)
   end
 end
 
@@ -135,7 +136,7 @@ end
 local function mend()
   local r = load(id)
   if not r then
-    if redis.call('EXISTS', K.message .. id) == 0 then
+    if redis.call('EXISTS', K.message .. id) == 0 and not pulled[id] then
       tell('timer', forget(K.timers))
       tell('question', forget_question())
       tell('extra place', leave_others())

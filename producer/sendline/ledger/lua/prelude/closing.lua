@@ -56,6 +56,9 @@ local function close(reply)
   if next(unsaved) then
     write_records()
   end
+  if next(filed) then
+    write_archive(decimal(RETENTION))
+  end
   if next(timers) then
     write_timers()
   end

@@ -1,15 +1,13 @@
--- Which message a provider's id belongs to. Each day's entries lie on shelves: hashes of some tens of entries, which take a
--- third of the memory of a key each. The more entries a day has had, the more shelves it has: each level has SPREAD times
--- as many as the one before. A look-up asks the levels of each day that may hold it, the newest first.
+-- Which message a provider's id belongs to: entries of each day, on shelves (see shelves.lua) that their digests tell. A look-up
+-- asks the days that may hold it, the newest first.
 
 local note, find_noted, drop_noted, write_noted
 
 do
-  local DAY_MS, SPREAD, LEVELS = 86400000, 16, 6
-  local ON_FIRST_LEVEL = 1024 -- entries, on SPREAD shelves
+  local DAY_MS = 86400000
   local TODAY = math.floor(NOW / DAY_MS)
   local days, sizes -- days with entries, the newest first, and how many entries each has had
-  local added, kept = 0, {}
+  local added = 0
 
   local function look()
     if days then
@@ -26,19 +24,8 @@ do
     end)
   end
 
-  local function level_of(size)
-    local level, room = 0, ON_FIRST_LEVEL
-    while size >= room and level < LEVELS - 1 do
-      level, room = level + 1, room * SPREAD
-    end
-    return level
-  end
-
-  -- The key of a shelf: the first hexadecimal digits of the digest tell shelves of one level apart.
   local function shelf_of(day, level, digest)
-    local high, middle, low = digest:byte(1, 3)
-    local number = math.floor((high * 65536 + middle * 256 + low) / SPREAD ^ (LEVELS - 1 - level))
-    return K.index .. string.format('%d:%d:%d', day, level, number)
+    return K.index .. day .. ':' .. digits_of(level, digest:byte(1, 3))
   end
 
   -- The id that is noted for a digest of account and provider id, and the key of its shelf; false where there is none.
@@ -56,12 +43,9 @@ do
     return false
   end
 
-  -- Keeps what holds entries of today for long enough, whatever the deadline was when it was made.
-  local function keep(key)
-    if not kept[key] then
-      local span = decimal((TODAY + 1) * DAY_MS - NOW + DEADLINE)
-      kept[key] = redis.call('PEXPIRE', key, span, 'NX') == 1 or redis.call('PEXPIRE', key, span, 'GT')
-    end
+  -- For how long (ms) what is noted today is kept, whatever the deadline was when its shelf was made.
+  local function span()
+    return decimal((TODAY + 1) * DAY_MS - NOW + DEADLINE)
   end
 
   -- Notes the message of a digest that has none yet, for the time for which receipts are awaited, and at most a day more.
@@ -73,7 +57,7 @@ do
     end
     local shelf = shelf_of(TODAY, level_of(sizes[TODAY]), digest)
     redis.call('HSET', shelf, digest, id)
-    keep(shelf)
+    keep(shelf, span())
     sizes[TODAY], added = sizes[TODAY] + 1, added + 1
   end
 
@@ -90,7 +74,7 @@ do
       return
     end
     local size = redis.call('HINCRBY', K.indexed, TODAY, added)
-    keep(K.indexed)
+    keep(K.indexed, span())
     if size == added then
       for _, day in ipairs(days) do
         if (day + 1) * DAY_MS + DEADLINE < NOW then

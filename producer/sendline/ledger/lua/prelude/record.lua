@@ -65,7 +65,7 @@ local ahead = {} -- id to its record, until it is asked for
 local function load(id)
   local r = ahead[id]
   if r == nil then
-    return read(unsaved[id] or redis.call('GET', K.message .. id))
+    return filed[id] or read(unsaved[id] or redis.call('GET', K.message .. id)) or archived(id)
   end
   ahead[id] = nil
   return r
@@ -79,7 +79,7 @@ local function load_all(ids)
   end
   local records = #ids > 0 and redis.call('MGET', unpack(keys)) or {}
   for place, id in ipairs(ids) do
-    records[place] = read(unsaved[id] or records[place])
+    records[place] = filed[id] or read(unsaved[id] or records[place]) or archived(id)
   end
   return records
 end
@@ -96,8 +96,30 @@ local function argument(place)
   return {cmsgpack.unpack(ARGV[place]:sub(2))} -- as in `read`
 end
 
--- Writes a record. Returns it as it is stored.
+local function has(r, flag)
+  return r[F.flags] % (2 * flag) >= flag
+end
+
+local function set(r, flag, on)
+  if has(r, flag) ~= on then
+    r[F.flags] = r[F.flags] + (on and flag or -flag)
+  end
+end
+
+-- Whether nothing but a receipt changes it any more, and its campaign keeps it.
+local function is_archived(r)
+  return has(r, FLAG.TEMPLATED) and (FINAL[r[F.status]] or has(r, FLAG.UNREPORTED))
+end
+
+-- Writes a record. Returns it as it is stored, where it is written by itself.
 local function save(id, r, ttl)
+  if ttl and is_archived(r) and archive(id, r) then
+    unsaved[id] = nil
+    return
+  end
+  if filed[id] or pulled[id] then
+    take_out(id)
+  end
   local raw = cmsgpack.pack(r)
   if ttl then
     unsaved[id] = nil
@@ -112,18 +134,12 @@ end
 local function amend(id, r)
   if unsaved[id] then
     save(id, r)
-  else
+  elseif not (filed[id] or pulled[id]) then
     redis.call('SET', K.message .. id, cmsgpack.pack(r), 'KEEPTTL')
-  end
-end
-
-local function has(r, flag)
-  return r[F.flags] % (2 * flag) >= flag
-end
-
-local function set(r, flag, on)
-  if has(r, flag) ~= on then
-    r[F.flags] = r[F.flags] + (on and flag or -flag)
+  elseif not archive(id, r) then
+    local left = pulled[id] and redis.call('PTTL', pulled[id]) or RETENTION
+    take_out(id)
+    redis.call('SET', K.message .. id, cmsgpack.pack(r), 'PX', left)
   end
 end
 
