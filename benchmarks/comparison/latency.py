@@ -21,9 +21,9 @@ from sendline_worker.dispatch.dispatcher import LINGER
 
 PART: Final = "idle: send() to arrival"
 SAMPLES: Final = 120
-"""Of each, in all rounds together; of who is asleep, a quarter: that takes its time."""
+"""Of each, in all rounds together; of who has rested, a quarter: that takes its time."""
 HOUSES: Final = 4
-"""Of Sendline: each rests while the others are asked, so that no dispatcher is awake any more."""
+"""Of Sendline: each rests while the others are asked, so that one dispatcher alone is awake."""
 REST: Final = LINGER + 0.7
 APART: Final = 0.1
 """Seconds between two messages, of whomever, at least."""
@@ -48,7 +48,7 @@ def measure(session: Session, book: Book, asked: Asked) -> None:
     """Send one message after the other, by turns, and look at the provider's log for their arrivals."""
     samples = max(8, round(SAMPLES * asked.scale))
     seconds = time_for(samples)
-    session.say(f"idle: {samples} messages of each, {asleep(samples)} of who is asleep: {seconds:.0f} s")
+    session.say(f"idle: {samples} messages of each, {rested(samples)} of who has rested: {seconds:.0f} s")
     with ExitStack() as exits:
         folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="sl")))
         ways = [
@@ -66,8 +66,8 @@ def measure(session: Session, book: Book, asked: Asked) -> None:
 
 def conditions(book: Book) -> None:
     """Tell how it was measured."""
-    book.note(PART, f"Sendline, asleep: nothing was sent for {REST:g} s, so that a task of Celery must start")
-    book.note(PART, "Sendline, awake: something was sent less than a second ago")
+    book.note(PART, f"Sendline, rested: nothing was sent for {REST:g} s, so that one dispatcher alone is awake")
+    book.note(PART, "Sendline, in use: something was sent less than a second ago")
     book.note(PART, f"Sendline: `{' '.join(['sendline', *command(Path('sendline.toml'), 2)[1:]])}`")
     for pool in POOLS:
         book.note(PART, f"Celery, {pool.pool}: one `celery worker --concurrency {pool.concurrency}`")
@@ -76,18 +76,18 @@ def conditions(book: Book) -> None:
     )
 
 
-def asleep(samples: int) -> int:
-    """Return how many samples are taken of who is asleep, where others give `samples`."""
+def rested(samples: int) -> int:
+    """Return how many samples are taken of who has rested, where others give `samples`."""
     return max(HOUSES, samples // 4)
 
 
 def time_for(samples: int) -> float:
     """Return the seconds that all samples take."""
-    return (HOUSES + asleep(samples)) * REST / HOUSES
+    return (HOUSES + rested(samples)) * REST / HOUSES
 
 
 def sendline_ways(session: Session, exits: ExitStack, folder: Path, samples: int) -> list[Way]:
-    """Return how to send by a Sendline that sleeps, and by one that is awake."""
+    """Return how to send by a Sendline that has rested, and by one that is in use."""
     houses: list[House] = []
 
     def ask_to_end() -> None:
@@ -99,11 +99,11 @@ def sendline_ways(session: Session, exits: ExitStack, folder: Path, samples: int
         where = (folder, session.provider.url, valkey)
         houses.append(exits.enter_context(house(*where, processes=2, name=f"sendline{number}")))
     exits.callback(ask_to_end)
-    sleepers = itertools.cycle(each.send for each in houses[:-1])
-    awake = itertools.repeat(houses[-1].send)
+    resting = itertools.cycle(each.send for each in houses[:-1])
+    used = itertools.repeat(houses[-1].send)
     return [
-        Way("Sendline, asleep", "asleep", sleepers, asleep(samples), REST / HOUSES),
-        Way("Sendline, awake", "awake", awake, samples, time_for(samples) / (samples + HOUSES)),
+        Way("Sendline, rested", "rested", resting, rested(samples), REST / HOUSES),
+        Way("Sendline, in use", "used", used, samples, time_for(samples) / (samples + HOUSES)),
     ]
 
 

@@ -78,8 +78,8 @@ def _redis_cpu(book: Book, processes: tuple[int, ...]) -> Iterator[Target]:
 
 def _latencies(book: Book) -> Iterator[Target]:
     for part, who, name, most in (
-        (latency.PART, "Sendline, asleep", "p50", 4),
-        (latency.PART, "Sendline, asleep", "p99", 15),
+        (latency.PART, "Sendline, rested", "p50", 4),
+        (latency.PART, "Sendline, rested", "p99", 15),
         (urgent.PART, "Sendline", "p50", 10),
         (urgent.PART, "Sendline", "p95", 25),
     ):

@@ -5,11 +5,13 @@ import signal
 
 import psutil
 import pytest
+import redis
 
 from crashing import STEPS, Fuses, crashing_producer, crashing_receiver, crashing_worker, resolve, returned
 from faulty import Whole, children, lasts, whole
 from judge import drafts
 from sendline import Status
+from sendline.ledger.keys import KEYS
 from sendline.ledger.scripts import script
 from sendline_worker.stack import Part
 from waiting import poll
@@ -17,7 +19,7 @@ from waiting import poll
 pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("faults_points"), pytest.mark.timeout(180)]
 
 AT_REST = "claim, signed off"
-"""The step that is reached when there is nothing to do."""
+"""The step that is reached when there is nothing to do, and two are awake."""
 SHUTDOWN = [name for name in STEPS if name.startswith("shutdown")]
 RUNNING = [name for name, step in STEPS.items() if step.who == "child" and name not in SHUTDOWN]
 RUNNING.sort(key=lambda name: name != AT_REST)
@@ -58,12 +60,27 @@ def killed(running: Whole, fuses):
     for name in RUNNING:
         fuses.arm(name)
         ids[name] = running.judge.send(A_STEP, name)
-        if name != AT_REST:
+        if name == AT_REST:
+            wake_until_blown(running, fuses, name)
+        else:
             send_until_blown(running.judge, fuses, name, ids[name])
         fuses.await_blown(name)
         assert worker.is_running()
     running.judge.await_settled()
     return ids
+
+
+def wake_until_blown(running, fuses, name):
+    """Of two dispatchers that have nothing to do one signs off."""
+    with redis.Redis.from_url(running.server.url) as raw:
+
+        def blown() -> bool:
+            queue, envelope = raw.hmget(KEYS["wake"], "queue", "envelope")
+            if raw.llen(queue) == 0:
+                raw.lpush(queue, envelope)
+            return not fuses.is_armed(name)
+
+        poll(blown, timeout=20, every=0.1)
 
 
 def send_until_blown(judge, fuses, name, ids):

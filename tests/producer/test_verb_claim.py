@@ -198,8 +198,8 @@ def test_canceled_messages_are_stepped_over_and_cost_no_token(world):
 def test_a_line_of_canceled_messages_only_is_emptied(world):
     world.configure("main")
     world.cancel(world.accept())
-    claimed = world.claim(may_sign_off=True)
-    assert (claimed.claims, claimed.next_at, claimed.signed_off) == ((), None, True)
+    claimed = world.claim()
+    assert (claimed.claims, claimed.next_at) == ((), None)
     assert world.line() == []
 
 
@@ -305,20 +305,37 @@ def test_routes_of_a_lane_take_turns(world):
     assert taken == "abc" * 3
 
 
-def test_a_dispatcher_that_finds_nothing_signs_off_in_the_same_call(world, raw):
+def test_a_dispatcher_that_finds_nothing_signs_off_in_the_same_call_where_another_is_awake(world):
     world.configure("main")
-    claimed = world.claim(may_sign_off=True)
+    world.claim(by="d1", promise=5)
+    claimed = world.claim(by="d2", may_sign_off=True)
     assert (claimed.signed_off, claimed.next_at) == (True, None)
+    assert not world.claim(by="d1", may_sign_off=True).signed_off
+
+
+def test_the_last_dispatcher_stays_and_hears_the_bell(world, raw):
+    world.configure("main")
     raw.delete("wakes")
-    world.clock.advance(1)
+    for _ in range(3):
+        assert not world.claim(promise=5, may_sign_off=True).signed_off
+    world.clock.advance(4.9)
     world.accept()
-    assert (world.wakes(), world.bells()) == (1, 0)
+    assert (world.wakes(), world.bells()) == (0, 1)
+
+
+@pytest.mark.parametrize(("late", "signed_off"), [(5.0, True), (5.001, False)])
+def test_one_that_broke_its_promise_counts_as_awake_no_longer(world, late, signed_off):
+    world.configure("main")
+    world.claim(by="d1", promise=5)
+    world.clock.advance(late)
+    assert world.claim(by="d2", may_sign_off=True).signed_off is signed_off
 
 
 def test_a_dispatcher_stays_for_what_may_go_within_its_horizon(world):
     world.configure("main", rate=1, burst=1)
     world.accept_many(2)
     world.claim()
+    world.claim(by="d2")
     assert not world.claim(horizon=1, may_sign_off=True).signed_off
     assert world.claim(horizon=0.9, may_sign_off=True).signed_off
 
@@ -361,6 +378,7 @@ def test_signing_off_at_the_end_of_a_slice_gives_the_wake_back_where_work_is_nea
     world.configure("main", rate=1, burst=1)
     world.accept_many(2)
     world.claim()
+    world.claim(by="d2")
     raw.delete("wakes")
     assert not world.sign_off(horizon=0.5)
     assert world.wakes() == 0
@@ -368,10 +386,20 @@ def test_signing_off_at_the_end_of_a_slice_gives_the_wake_back_where_work_is_nea
     assert world.wakes() == 1
 
 
+def test_signing_off_gives_the_wake_back_where_nobody_else_is_awake(world, raw):
+    world.configure("main")
+    for by in ("d1", "d2"):
+        world.claim(by=by)
+    raw.delete("wakes")
+    assert not world.sign_off(by="d1")
+    assert world.sign_off(by="d2")
+    assert world.wakes() == 1
+
+
 def test_who_signed_off_at_the_end_of_a_slice_is_not_awake(world, raw):
     world.configure("main")
     world.claim(promise=60)
-    assert not world.sign_off(horizon=2)
+    world.sign_off(horizon=2)
     raw.delete("wakes")
     world.clock.advance(1)
     world.accept()

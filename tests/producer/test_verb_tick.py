@@ -151,17 +151,29 @@ def test_a_tick_that_finds_work_and_nobody_awake_pushes_the_wake(world, raw):
     assert world.wakes() == 1
 
 
-def test_a_tick_rouses_nobody_for_work_that_may_not_go_yet(world, raw):
+def test_a_tick_wakes_somebody_where_nobody_is_awake_and_no_wake_waits(world, raw):
+    world.configure("main")
+    world.claim(promise=5)
+    raw.delete("wakes")
+    world.clock.advance(5)
+    world.tick()
+    assert world.wakes() == 0
+    for _ in range(3):
+        world.clock.advance(1.001)
+        world.tick()
+        assert world.wakes() == 1
+
+
+def test_a_tick_sends_more_wakes_only_for_work_that_may_go(world, raw):
     world.configure("main", rate=0.1, burst=1)
     world.accept_many(2)
     world.claim(promise=1)
-    raw.delete("wakes")
     world.clock.advance(8.999)
     world.tick()
-    assert world.wakes() == 0
-    world.clock.advance(0.001)
-    world.tick()
     assert world.wakes() == 1
+    world.clock.advance(1)
+    world.tick()
+    assert world.wakes() == 2
 
 
 def test_a_tick_that_finds_somebody_awake_leaves_him_alone(world, raw):

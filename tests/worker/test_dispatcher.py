@@ -126,7 +126,9 @@ async def until(condition, timeout=10):
 def test_it_sends_what_waits_and_signs_off_when_nothing_is_left(stage, producer, simulator, monkeypatch):
     monkeypatch.setattr(dispatching, "LINGER", 0.5)
 
-    async def script(dispatcher, _ledger, settler):
+    async def script(dispatcher, ledger, settler):
+        another = work.ClaimRequest("another", 1, 1, 1, 90, 2, 60, may_sign_off=False)
+        assert (await ledger.run(work.claim(Limits(), another))).claims == ()  # it is awake, and stays so
         send(producer, 50)
         began = time.monotonic()
         await dispatcher.run(30)
@@ -137,6 +139,24 @@ def test_it_sends_what_waits_and_signs_off_when_nothing_is_left(stage, producer,
     asyncio.run(stage.play(script))
     assert producer.counts()["sent"] == 50
     assert (simulator.summary().accepted, simulator.summary().accepted_twice) == (50, 0)
+
+
+def test_the_only_one_stays_for_its_whole_slice_and_leaves_the_wake(stage, producer, raw, monkeypatch):
+    monkeypatch.setattr(dispatching, "LINGER", 0.1)
+
+    async def script(dispatcher, _ledger, settler):
+        raw.delete(WAKE.queue)
+        running = asyncio.create_task(dispatcher.run(3))
+        await until(lambda: dispatcher._number >= 3)  # idle for longer than it lingers
+        [message] = send(producer, 1)
+        await until(lambda: producer.get(message.id).attempts, 1)
+        assert not running.done()
+        await running
+        await dispatcher.drain(5)
+        assert await settler.flush(5)
+
+    asyncio.run(stage.play(script))
+    assert raw.llen(WAKE.queue) == 1  # the message rang the bell
 
 
 def test_connections_that_come_free_wake_it_once(stage):

@@ -58,6 +58,7 @@ class ClaimRequest:
     promise: float
     """It claims again within this time, if it has room left."""
     may_sign_off: bool
+    """It may end where it finds nothing, and another dispatcher is awake."""
     shares: tuple[float, float] = (0.05, 0.05)
     """The parts of an account's rate that are kept for `normal` and for `bulk` messages."""
     left: Mapping[str, int] = field(default_factory=dict)
@@ -92,9 +93,9 @@ def claim(limits: Limits, request: ClaimRequest) -> Call[Claimed]:
 def sign_off(
     limits: Limits, dispatcher: str, number: int, *, horizon: float, unanswered: int = 0
 ) -> Call[bool]:
-    """End a slice; True where work is near and the wake went back to the queue. `horizon` in seconds.
+    """End a slice; True where the wake went back to the queue: work is near, or nobody else is awake.
 
-    `number` is of the same row as the claims'. What the claim number `unanswered` took goes back unsent.
+    `horizon` in seconds. `number` is of the same row as the claims'. What the claim number `unanswered` took goes back unsent.
     """
     horizon_us = round(horizon * 1_000_000)
     arguments: list[Argument] = [limits.packed, dispatcher, number, horizon_us, unanswered]

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("sendline.dispatch")
 
 LINGER: Final = 15.0
-"""Seconds for which a dispatcher with nothing to do stays awake, so that no task of Celery is needed."""
+"""Seconds for which a dispatcher with nothing to do stays awake while another one is, too."""
 NEAR: Final = 2.0
 """Seconds within which work that is due keeps it awake for longer."""
 PROMISE: Final = 3.0
@@ -92,7 +92,10 @@ class Dispatcher:
         """Tells of connections that came free since the last claim."""
 
     async def run(self, slice_seconds: float) -> None:
-        """Claim until nothing is to be done for LINGER, the slice ends, or the worker stops."""
+        """Claim until the slice ends or the worker stops, or nothing is to be done for LINGER and another is awake.
+
+        Somebody is always awake, so that a message that comes alone needs no task of Celery.
+        """
         ends_at = time.monotonic() + slice_seconds
         if self._unanswered is not None and self._resolving is None:
             await self._sign_off()  # a fault had ended the slice before

@@ -258,7 +258,7 @@ local upcoming = next_instant(0)
 reply[2] = upcoming or 0
 
 local nothing_near = not upcoming or upcoming > NOW_US + horizon
-if ARGV[9] == '1' and #took == 0 and nothing_near then
+if ARGV[9] == '1' and #took == 0 and nothing_near and is_awake(dispatcher) then
   redis.call('ZREM', K.awake, dispatcher)
   reply[3] = 1
 elseif room > 0 then

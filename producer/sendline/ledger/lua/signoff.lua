@@ -1,8 +1,8 @@
--- A dispatcher's slice ends. If work may go soon, the wake goes back to the queue at once.
+-- A dispatcher's slice ends. If work may go soon, or nobody else is awake, the wake goes back to the queue at once.
 -- KEYS: none (see keys.py).
 -- ARGV[2] dispatcher  [3] number of this call, of the same row as its claims  [4] horizon us
 --     [5] number of a claim whose answer never came (0: none): what it took goes back unsent
--- Returns 1 where work is near, else 0; 0 too where a later call of this dispatcher came before this one.
+-- Returns 1 where the wake went back, else 0; 0 too where a later call of this dispatcher came before this one.
 
 local dispatcher, call, unanswered = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[5])
 local before = redis.call('GET', K.dispatcher .. dispatcher)
@@ -22,7 +22,7 @@ end
 redis.call('SET', K.dispatcher .. dispatcher, cmsgpack.pack({call}), 'PX', CALLS_KEPT)
 redis.call('ZREM', K.awake, dispatcher)
 local upcoming = next_instant(0)
-if upcoming and upcoming <= NOW_US + tonumber(ARGV[4]) then
+if not is_awake() or upcoming and upcoming <= NOW_US + tonumber(ARGV[4]) then
   push_wake()
   return close(1)
 end

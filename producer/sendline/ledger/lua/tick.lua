@@ -128,10 +128,11 @@ for _, digest in ipairs(redis.call('ZRANGEBYSCORE', K.parked_at, '-inf', NOW, 'L
   redis.call('ZREM', K.parked_at, digest)
 end
 
-if redis.call('ZCOUNT', K.awake, NOW, '+inf') == 0 then
+if not is_awake() then
   local upcoming = next_instant(0)
-  if upcoming and upcoming <= NOW_US + 1000000 then
-    rouse()
+  local queue = redis.call('HGET', K.wake, 'queue')
+  if upcoming and upcoming <= NOW_US + 1000000 or queue and redis.call('LLEN', queue) == 0 then
+    wake_another()
   end
 end
 return close({1, math.max(#ids, of_campaigns), 0})

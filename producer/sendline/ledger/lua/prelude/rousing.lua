@@ -32,12 +32,19 @@ local function wake_another()
   end
 end
 
+-- Whether a dispatcher is awake; not counting this one, where it is named.
+local function is_awake(but)
+  local number = redis.call('ZCOUNT', K.awake, NOW, NOW + AWAKE_MOST)
+  local own = but and number > 0 and tonumber(redis.call('ZSCORE', K.awake, but) or nil)
+  return number > (own and own >= NOW and own <= NOW + AWAKE_MOST and 1 or 0)
+end
+
 -- Tells the workers that something may go now: a bell for one that is awake, else the wake.
 local function rouse()
   if BEHIND then
     return
   end
-  if redis.call('ZCOUNT', K.awake, NOW, NOW + AWAKE_MOST) == 0 then
+  if not is_awake() then
     wake_another()
   elseif redis.call('LLEN', K.bell) == 0 then
     redis.call('LPUSH', K.bell, '1')
