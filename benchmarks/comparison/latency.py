@@ -66,7 +66,7 @@ def measure(session: Session, book: Book, asked: Asked) -> None:
 
 def conditions(book: Book) -> None:
     """Tell how it was measured."""
-    book.note(PART, f"Sendline, rested: nothing was sent for {REST:g} s, so that one dispatcher alone is awake")
+    book.note(PART, f"Sendline, rested: nothing was sent for {REST:g} s; one dispatcher alone is awake")
     book.note(PART, "Sendline, in use: something was sent less than a second ago")
     book.note(PART, f"Sendline: `{' '.join(['sendline', *command(Path('sendline.toml'), 2)[1:]])}`")
     for pool in POOLS:
