@@ -92,7 +92,7 @@ class Dispatcher:
         """Tells of connections that came free since the last claim."""
 
     async def run(self, slice_seconds: float) -> None:
-        """Claim until the slice ends, the worker stops, or nothing was to be done for LINGER while another is awake.
+        """Claim until the slice ends, the worker stops, or nothing is to be done while another is awake.
 
         Somebody is always awake, so that a message that comes alone needs no task of Celery.
         """
