@@ -4,8 +4,8 @@
     python benchmarks/verbs.py --messages 2000 --sizes 1 16 --json
 
 One process calls one embedded server, set up as in production (every change on disk), and each call waits for
-its answer. Figures are CPU of the server process, user and system, a message; of three rounds the least. Calls
-of one message show what a call costs, calls of many what a message costs.
+its answer. Figures are CPU of the server process, user and system, a message; of three rounds the least.
+Calls of one message show what a call costs, calls of many what a message costs.
 """
 
 import argparse

@@ -95,7 +95,8 @@ def sign_off(
 ) -> Call[bool]:
     """End a slice; True where the wake went back to the queue: work is near, or nobody else is awake.
 
-    `horizon` in seconds. `number` is of the same row as the claims'. What the claim number `unanswered` took goes back unsent.
+    `horizon` in seconds. `number` is of the same row as the claims'. What the claim number `unanswered` took
+    goes back unsent.
     """
     horizon_us = round(horizon * 1_000_000)
     arguments: list[Argument] = [limits.packed, dispatcher, number, horizon_us, unanswered]
