@@ -38,8 +38,7 @@ def reports(account: str, verified: "Verified", told: "Sequence[Told]") -> list[
     """
     receipts = [each for each in told if isinstance(each, Receipt)]
     named = verified.message_id if len(receipts) == 1 else None
-    found = [report(account, named, receipt) for receipt in receipts]
-    return [each for each in found if _matters(each)]
+    return [each for receipt in receipts if _matters(each := report(account, named, receipt))]
 
 
 def arrivals(

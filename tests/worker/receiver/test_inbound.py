@@ -57,7 +57,21 @@ def test_one_that_comes_at_the_url_of_a_message_does_not_move_it(house):
     assert (message.status, message.provider_id) == (Status.SENT, None)
 
 
-@pytest.mark.parametrize("text", ["STOP", " stop.\n", "Unsubscribe", "Stop all"])
+STOPS = [
+    *("STOP", " stop.\n", "Unsubscribe", "Stop all"),
+    *(
+        "Arr\u00eat",
+        "arre\u0302t !",
+        "\u00abSTOP\u00bb",
+        "\uff33\uff34\uff2f\uff30",
+        "STOP\u200b",
+        "\ufeffstop\u2026",
+    ),
+    *("Stop \U0001f44e\ufe0f", "opt\u00a0out", "*STOP*"),
+]
+
+
+@pytest.mark.parametrize("text", STOPS)
 def test_who_writes_stop_is_suppressed_before_the_answer(house, text):
     house.post(house.account_url(), written(text))
     assert suppressed(house) == [THEIRS]
@@ -74,6 +88,19 @@ def test_who_only_says_stop_among_other_words_is_not_suppressed(house):
     house.post(house.account_url(), written("Please stop at my house"))
     assert suppressed(house) == []
     assert len(house.inbound()) == 1
+
+
+@pytest.mark.parametrize("text", ["", " ", "\U0001f44e", "...", "S.T.O.P", "STOP1", "STOP STOP"])
+def test_what_is_no_word_alone_asks_for_nothing(house, text):
+    house.post(house.account_url(), written(text))
+    assert suppressed(house) == []
+    assert [each.keyword for each in house.inbound()] == [None]
+
+
+def test_words_are_configured_however_they_are_written():
+    words = Keywords(stop=frozenset({"Arr\u00eat", "!"}), start=frozenset({" commencer. "}))
+    assert [words.read(each) for each in ("arret", "ARR\u00caT", "Commencer")] == ["stop", "stop", "start"]
+    assert [words.read(each) for each in ("", "!", "STOP")] == [None] * 3
 
 
 def test_the_words_are_those_that_are_configured(tmp_path):

@@ -107,7 +107,11 @@ def test_whoever_gives_up_waiting_spoils_nothing_for_the_others(house):
     assert house.status(message_id) == Status.DELIVERED
 
 
-def test_what_becomes_of_many_is_told_in_one_line_for_each_call_and_account(house, caplog):
+def lines_of(caplog):
+    return [each.getMessage() for each in caplog.records if each.name == "sendline.receiver"]
+
+
+def test_what_becomes_of_many_is_told_in_one_line_for_each_account(house, caplog):
     caplog.set_level("INFO", "sendline.receiver")
     house.sent("p1")
     elsewhere = Reported("other", Status.DELIVERED, provider_id="p1")
@@ -117,8 +121,35 @@ def test_what_becomes_of_many_is_told_in_one_line_for_each_call_and_account(hous
         await asyncio.gather(*(collector.store([each]) for each in given))
 
     collecting(house, work)
-    lines = [each.getMessage() for each in caplog.records if each.name == "sendline.receiver"]
-    assert lines == ["account main: receipts: 1 applied, 2 parked", "account other: receipts: 1 parked"]
+    assert lines_of(caplog) == [
+        "account main: receipts: 1 applied, 2 parked",
+        "account other: receipts: 1 parked",
+    ]
+
+
+def test_what_many_calls_bring_is_told_at_most_once_a_second_and_nothing_is_left_untold(house, caplog):
+    caplog.set_level("INFO", "sendline.receiver")
+
+    async def work(collector, _ledger):
+        for number in range(5):
+            await collector.store([report(f"p{number}")])
+
+    collecting(house, work)
+    assert lines_of(caplog) == ["account main: receipts: 1 parked", "account main: receipts: 4 parked"]
+
+
+def test_what_was_not_told_at_once_is_told_within_a_second(house, caplog):
+    caplog.set_level("INFO", "sendline.receiver")
+
+    async def work(collector, _ledger):
+        for number in range(3):
+            await collector.store([report(f"p{number}")])
+        async with asyncio.timeout(5):
+            while len(lines_of(caplog)) < 2:  # noqa: ASYNC110 - a log has no event
+                await asyncio.sleep(0.01)
+        return lines_of(caplog)
+
+    assert collecting(house, work) == ["account main: receipts: 1 parked", "account main: receipts: 2 parked"]
 
 
 def test_who_waits_too_long_is_told_so_and_never_is_more_than_one_call_under_way(house):

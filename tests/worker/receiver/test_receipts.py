@@ -8,6 +8,8 @@ from pydantic import SecretStr
 
 from sendline.contract.codes import ErrorCode
 from sendline.contract.status import Status
+from sendline_worker.accounts import load_accounts
+from sendline_worker.providers.base import Answer
 from worker.receiver.house import KEY, data, event, housed, new_provider_id
 
 
@@ -34,6 +36,32 @@ def test_a_receipt_moves_the_message_with_its_providers_id(house, body, status, 
     assert (message.status, message.error) == (status, code)
     assert house.status(another) == Status.SENT
     assert house.app.state.counts == {"applied": 1}
+
+
+SPELLINGS = {
+    "in upper case": ("9f8b7c6d-0123-4567-89ab-cdef01234567", "9F8B7C6D-0123-4567-89AB-CDEF01234567"),
+    "in braces": ("9f8b7c6d-0123-4567-89ab-cdef01234567", "{9F8B7C6D-0123-4567-89AB-CDEF01234567}"),
+    "as a URN": ("9f8b7c6d-0123-4567-89ab-cdef01234567", "urn:uuid:9f8b7c6d-0123-4567-89ab-cdef01234567"),
+    "without hyphens": ("9f8b7c6d-0123-4567-89ab-cdef01234567", "9f8b7c6d0123456789abcdef01234567"),
+    "of digits, without hyphens": (
+        "00000000-0000-0000-0000-000000000012",
+        "00000000000000000000000000000012",
+    ),
+    "with leading zeros": ("4711", " 0004711\n"),
+    "without the leading zeros": ("0004711", "4711"),
+}
+
+
+@pytest.mark.parametrize(("told", "reported"), SPELLINGS.values(), ids=SPELLINGS)
+@pytest.mark.parametrize(
+    "shape", [lambda each: event(each, delivered=True), lambda each: data(each, "delivered")]
+)
+def test_a_receipt_finds_its_message_however_the_id_is_written(house, told, reported, shape):
+    answer = Answer(200, {}, json.dumps({"success": True, "payload": {"uuid": told}}).encode())
+    accepted = load_accounts(house.settings)["main"].adapter.judge(answer)
+    message_id = house.sent(accepted.provider_id)
+    house.post(house.account_url(), shape(reported))
+    assert house.status(message_id) == Status.DELIVERED
 
 
 @pytest.mark.parametrize(("body", "status", "code"), SHAPES)

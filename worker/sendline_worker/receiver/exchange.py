@@ -25,12 +25,13 @@ class BodyTooLarge(Exception):
 class Lazy(Mapping[str, str]):
     """A mapping that is made when something in it is looked for: most adapters go by the body alone."""
 
-    def __init__(self, make: Callable[[], dict[str, str]]) -> None:
+    def __init__(self, make: "Callable[[Scope], dict[str, str]]", scope: "Scope") -> None:
         self._make = make
+        self._scope = scope
 
     @functools.cached_property
     def _made(self) -> dict[str, str]:
-        return self._make()
+        return self._make(self._scope)
 
     def __getitem__(self, name: str) -> str:
         return self._made[name]

@@ -74,8 +74,7 @@ class Reader:
         if facts and (refused := refusal(self._demands[account.name], facts, body, time.time())):
             self.note(account, "refused", f"refused: {refused.reason}")
             return Content(refusal=refused)
-        headers = Lazy(lambda: dict(Headers(scope=scope)))
-        query = Lazy(lambda: dict(QueryParams(scope["query_string"])))
+        headers, query = Lazy(_headers_of, scope), Lazy(_query_of, scope)
         try:
             told = account.adapter.read_receipts(Hook(headers, query, body))
             senders = account.settings.senders
@@ -97,7 +96,15 @@ class Reader:
         log.warning("account %s: a request with receipts: %s", account.name, what)
 
 
+def _headers_of(scope: "Scope") -> dict[str, str]:
+    return dict(Headers(scope=scope))
+
+
+def _query_of(scope: "Scope") -> dict[str, str]:
+    return dict(QueryParams(scope["query_string"]))
+
+
 def _rejected(account: "Account", why: str, scope: "Scope", body: bytes) -> Rejected:
     """Return what is kept of a request; its path, which holds a token, is not."""
     query = scope["query_string"].decode("latin-1")
-    return Rejected(account.name, why, dict(Headers(scope=scope)), query, body[:BODY_KEPT], len(body))
+    return Rejected(account.name, why, _headers_of(scope), query, body[:BODY_KEPT], len(body))

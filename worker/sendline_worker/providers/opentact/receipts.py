@@ -1,5 +1,6 @@
 """What OpenTact tells of an SMS, in its events, its webhooks and its look-ups, as receipts."""
 
+import re
 from dataclasses import replace
 from typing import Any, Final
 
@@ -10,6 +11,11 @@ from sendline_worker.providers.judgement import scrub
 
 ID_LENGTH: Final = 128
 
+_UUID: Final = re.compile(
+    r"(?:urn:uuid:|(\{))?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})(?(1)\})"
+)
+"""A UUID as the pages show it, or as libraries write it: in braces, as a URN, without hyphens."""
+
 
 def table(values: dict[str, Any], name: str) -> dict[str, Any]:
     """Return the table that `values` holds as `name`; an empty one where it holds none."""
@@ -18,10 +24,14 @@ def table(values: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def provider_id_of(value: object) -> str | None:
-    """Return the id as Sendline keeps it, or None where `value` is none."""
+    """Return the id as Sendline keeps it, however it is written, or None where `value` is none."""
     if not isinstance(value, str):
         return None
     text = value.strip().lower()
+    if uuid := _UUID.fullmatch(text):
+        return "-".join(uuid.groups()[1:])
+    if text.isdecimal():
+        text = text.lstrip("0") or "0"
     readable = 0 < len(text) <= ID_LENGTH and text.isascii() and text.isprintable() and " " not in text
     return text if readable else None
 
