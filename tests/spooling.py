@@ -87,6 +87,22 @@ def send_and_die() -> None:
     os.write(1, f"died {in_children(send, settings.spool_dir)}\n".encode())
 
 
+def send_many_and_die() -> None:
+    """Send three messages at once, the second with a key, in a process that dies at its n-th touch."""
+    settings = Settings()
+    assert settings.spool_dir is not None
+
+    def send(number: int) -> None:
+        producer = Producer(settings=settings)
+        texts = [f"{number}{letter}" for letter in "abc"]
+        many = [{"to": TO, "text": text, "sender": SENDER, "idempotency_key": text} for text in texts]
+        del many[0]["idempotency_key"], many[2]["idempotency_key"]
+        for text, message in zip(texts, producer.send_many(many), strict=True):  # type: ignore[arg-type]
+            os.write(1, f"{text} {message.id}\n".encode())
+
+    os.write(1, f"died {in_children(send, settings.spool_dir)}\n".encode())
+
+
 def deliver_and_die() -> None:
     """Deliver the spool in processes that die at their n-th touch of it."""
     settings = Settings()
@@ -120,4 +136,5 @@ def app() -> None:
 
 
 if __name__ == "__main__":
-    {"send": send_and_die, "deliver": deliver_and_die, "app": app}[sys.argv[1]]()
+    programs = {"send": send_and_die, "send_many": send_many_and_die, "deliver": deliver_and_die, "app": app}
+    programs[sys.argv[1]]()

@@ -100,6 +100,8 @@ def test_nothing_is_left_of_a_number(producer, ledger, raw):
         "inbound": 3,
         "rejected": 2,
         "opted_out": True,
+        "spooled": 0,
+        "spool_left": 0,
     }
     assert traces(raw) == []
     assert traces(raw, "Ada") == []

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sendline.campaigns.checking import Checker, Rejected
+from sendline.campaigns.heeding import heed
 from sendline.campaigns.recipients import BadRow, Row, Source
 from sendline.campaigns.rejects import Rejects
 from sendline.contract.campaign import Imported
@@ -37,12 +38,11 @@ def run(work: Import, begun: Imported) -> Plan[Imported]:
     """Import what is not done with; return how far it came: to the end.
 
     Raises InvalidCampaign where the source can't be read, CampaignConflict where another import is under way
-    or it takes no more, UnknownCampaign where it is gone; LedgerError.
+    or it takes no more, UnknownCampaign where it is gone; LedgerError; Stopped where nobody waits for it.
     """
     spec = work.checker.spec
     done, now = begun.line, begun
-    rows = (row for row in work.source if row.line > begun.line)
-    for stretch in _stretches(rows):
+    for stretch in _stretches(_not_done(work.source, begun.line)):
         checked = [work.checker.check(row) for row in stretch]
         rejected = [each for each in checked if isinstance(each, Rejected)]
         recipients = [each for each in checked if isinstance(each, Enlisted)]
@@ -88,6 +88,13 @@ _WHY: Final = {
         "the campaign takes no more recipients: it was imported whole, or canceled",
     ),
 }
+
+
+def _not_done(source: Source, line: int) -> Iterator[Row | BadRow]:
+    for row in source:
+        heed()
+        if row.line > line:
+            yield row
 
 
 def _stretches(rows: Iterator[Row | BadRow]) -> Iterator[list[Row | BadRow]]:

@@ -88,7 +88,7 @@ def report_file(path: str | os.PathLike[str]) -> Iterator[ReportWriter]:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         descriptor, made = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     except OSError as error:
-        raise InvalidCampaign("report", f"can't be written: {error.strerror}") from None
+        raise InvalidCampaign("report", f"can't be written: {(error.strerror or '').lower()}") from None
     growing = Path(made)
     try:
         if target.suffix.lower() == ".parquet":
@@ -99,7 +99,7 @@ def report_file(path: str | os.PathLike[str]) -> Iterator[ReportWriter]:
                 yield CsvReport(text)
         growing.replace(target)
     except OSError as error:
-        raise InvalidCampaign("report", f"can't be written: {error.strerror}") from None
+        raise InvalidCampaign("report", f"can't be written: {(error.strerror or '').lower()}") from None
     finally:
         growing.unlink(missing_ok=True)
 

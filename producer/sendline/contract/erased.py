@@ -20,6 +20,13 @@ class Erased:
     opted_out: bool = False
     """Whether it was taken off the suppression list: who writes to it next should know why that is right."""
 
+    spooled: int = 0
+    """Messages to it that were taken out of this machine's spool; those that waited there are canceled, and
+    counted above, too."""
+    spool_left: int = 0
+    """Files of that spool that may hold it and could not be read or changed: a later release wrote them, or
+    the disk hinders it."""
+
     def to_dict(self) -> dict[str, int | bool]:
         """Return plain JSON types."""
         return asdict(self)

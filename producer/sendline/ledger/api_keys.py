@@ -129,12 +129,19 @@ def _readable(key_id: str, raw: bytes) -> StoredKey | None:
         key = ApiKey(
             id=key_id,
             name=name.decode(),
-            scopes=frozenset(_SCOPES[scope] for scope in scopes if scope in _SCOPES),
+            scopes=frozenset(known for scope, known in _SCOPES.items() if scope in scopes),
             created_at=instant(created),
             senders=tuple(sender.decode() for sender in senders),
-            rate=rate or None,
+            rate=_rate(rate),
             revoked_at=instant(revoked) if revoked else None,
         )
     except UNREADABLE:
         return None
-    return StoredKey(key, secret_hash)
+    return StoredKey(key, secret_hash) if isinstance(secret_hash, bytes) else None
+
+
+def _rate(kept: Any) -> float | None:
+    """Return a rate as it was kept; raises ValueError for what bounds the key in a way not known here."""
+    if not isinstance(kept, int | float) or not 0 <= kept < math.inf:
+        raise ValueError("no rate")
+    return kept or None

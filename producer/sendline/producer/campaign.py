@@ -1,6 +1,5 @@
 """Campaigns as producers hand them out: one handle that blocks, one that is awaited, over the same plans."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,6 +7,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
 from sendline.campaigns import again, steering
+from sendline.campaigns.heeding import heed
 from sendline.campaigns.report import ReportRow, report_file, report_row
 from sendline.contract.campaign import ENDED, CampaignSpec, Imported, Progress
 from sendline.contract.errors import InvalidCampaign, NotFinished
@@ -100,6 +100,19 @@ class CampaignPlans:
         rows = [report_row(each, record) for each, record in zip(ids, found, strict=True) if record]
         return Page(rows, _behind(start, ids))
 
+    def report(self, path: str | PathLike[str]) -> Plan[int]:
+        """Write a row for each recipient; read how many."""
+        written, start = 0, 0
+        with report_file(path) as writer:
+            while True:
+                page = yield from self.report_rows(start)
+                writer.write(page.found)
+                heed()
+                written += len(page.found)
+                if page.behind is None:
+                    return written
+                start = page.behind
+
 
 def _behind(start: int, ids: list[bytes]) -> int | None:
     return start + len(ids) if len(ids) == PAGE else None
@@ -181,11 +194,7 @@ class Campaign:
 
         It can be written at any time. Raises InvalidCampaign where it can't be written.
         """
-        written = 0
-        with report_file(path) as writer:
-            for page in self._pages(self._plans.report_rows):
-                writer.write(page)
-                written += len(page)
+        written: int = self._do(self._plans.report(path))
         return written
 
     def retry_failed(
@@ -217,7 +226,7 @@ class AsyncCampaign:
     def __init__(
         self, plans: CampaignPlans, do: "Callable[[Plan[Any]], Any]", off_loop: "Callable[..., Any]"
     ) -> None:
-        """`do` carries plans out; `off_loop` those of imports, without holding the event loop up."""
+        """`do` carries plans out; `off_loop` those of imports and reports, without holding the loop up."""
         self._plans = plans
         self._do = do
         self._off_loop = off_loop
@@ -279,11 +288,7 @@ class AsyncCampaign:
 
         It can be written at any time. Raises InvalidCampaign where it can't be written.
         """
-        written = 0
-        with report_file(path) as writer:
-            async for page in self._pages(self._plans.report_rows):
-                await asyncio.to_thread(writer.write, page)
-                written += len(page)
+        written: int = await self._off_loop(lambda _: self._plans.report(path), None)
         return written
 
     async def retry_failed(

@@ -184,8 +184,9 @@ class Core:
 
     def erase(self, number: str, *, keep_opt_out: bool) -> Plan[Erased]:
         """Erase all that is kept of a number."""
-        region = self._settings.default_region
-        return (yield from erase(self._limits, region, number, keep_opt_out=keep_opt_out))
+        return (
+            yield from erase(self._settings, self._limits, self._spool, number, keep_opt_out=keep_opt_out)
+        )
 
     def campaign(
         self, name: str, fields: "CampaignFields", owner: str | None = None

@@ -15,18 +15,23 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sendline.producer.trails import Met
+    from sendline.settings import Settings
+    from sendline.spool import Shelter
 
 
-def erase(limits: Limits, region: str | None, number: str, *, keep_opt_out: bool) -> Plan[Erased]:
-    """Erase all that is kept of a number.
+def erase(
+    settings: "Settings", limits: Limits, spool: "Shelter | None", number: str, *, keep_opt_out: bool
+) -> Plan[Erased]:
+    """Erase all that is kept of a number, in the spool, too, where there is one.
 
     Called again it erases what has come since, or what an earlier call that was cut off left.
-    Raises InvalidMessage, LedgerError.
+    Raises InvalidMessage, LedgerError, ConfigurationError.
     """
     try:
-        to = parse_number(number, region)
+        to = parse_number(number, settings.default_region)
     except ValueError as problem:
         raise InvalidMessage("number", str(problem)) from None
+    taken = (yield from spool.erase(limits, to, settings.retention)) if spool else None
     blanked = yield from _blank_messages(limits, to)
     forgotten = yield from _forget(limits, to, keep_opt_out=keep_opt_out)
     return Erased(
@@ -36,6 +41,8 @@ def erase(limits: Limits, region: str | None, number: str, *, keep_opt_out: bool
         inbound=forgotten.wrote,
         rejected=forgotten.unreadable,
         opted_out=forgotten.was_listed,
+        spooled=taken.messages if taken else 0,
+        spool_left=taken.left if taken else 0,
     )
 
 

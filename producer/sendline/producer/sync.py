@@ -230,9 +230,11 @@ class Producer:
         """Erase all that is kept of a number: in messages to it and from it, and on the suppression list.
 
         Ids, statuses and counts stay; what waited is canceled. With `keep_opt_out` a number that opted out
-        stays on the suppression list, so that nothing is sent to it later.
+        stays on the suppression list, so that nothing is sent to it later. With a `spool_dir` it goes from
+        there, too, on this machine; call it on every machine that has one.
 
         Raises InvalidMessage, LedgerUnavailable, LedgerRefused; what was erased until then stays erased.
+        Raises ConfigurationError, and erases nothing, where `spool_dir` can't be read.
         """
         return self._do(self._core.erase(number, keep_opt_out=keep_opt_out))
 

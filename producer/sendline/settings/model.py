@@ -173,6 +173,12 @@ class Settings(BaseSettings):
     api_upload_most: int = Field(
         default=1024**3, ge=1024, le=1024**3, description="Bytes of a file that the HTTP API takes."
     )
+    api_disk_most: int = Field(
+        default=4 * 1024**3,
+        ge=1024,
+        le=1024**4,
+        description="Bytes of disk that these files take together, in each process of the HTTP API.",
+    )
     simulator_host: str = Field(
         default="127.0.0.1", min_length=1, max_length=253, description="Where the simulator listens."
     )

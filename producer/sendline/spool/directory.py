@@ -1,8 +1,9 @@
-"""The directory of a spool: one file for each message, whole or not there at all.
+"""The directory of a spool: one name for each message, whole or not there at all.
 
-ID.sms      a message that waits; ID in 32 hex digits, so that names sort by time
+ID.sms      a message that waits; ID in 32 hex digits, so that names sort by time. Messages that were kept at
+            once are names of one file, which goes with the last of them
 ID.new      a file that is being written, or was when its process died: never delivered
-DIGEST.key  the same file as the ID.sms of the message that has this idempotency key: a second name of it
+DIGEST.key  the same file as the ID.sms of the message that has this idempotency key: another name of it
 ID.WHY      a message that was not accepted, kept aside for a person: conflict, stale or damaged
 lock        who delivers holds it (flock); its time is when the ledger last took something
 
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 from sendline.contract import ids
 from sendline.contract.errors import IdempotencyConflict
 from sendline.ledger.record import digest
-from sendline.spool import files, locking
+from sendline.spool import batch, files, locking
 from sendline.spool.entry import Damaged, Entry
 from sendline.spool.files import LEFT_BEHIND, NoRoom
 
@@ -33,7 +34,9 @@ it and not know; its file is not what was written."""
 COUNT_AGE: Final = 1.0
 """Seconds after which the files are counted again: other processes write, too."""
 
-_NAME: Final = re.compile(r"[0-9a-f]{32}")
+NAME: Final = re.compile(r"[0-9a-f]{32}")
+"""What a file of the spool is called, before its kind."""
+
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
 """How a file system says that a file can have no second name."""
 _TRIES: Final = 5
@@ -56,14 +59,22 @@ class SpoolDirectory:
 
         Another entry stands for it where that has the same idempotency key and content.
         """
-        answers: list[Entry | OSError | IdempotencyConflict] = []
-        full: NoRoom | None = None
+        full = None
+        fitting: list[Entry] = []
         for entry in entries:
             try:
-                answers.append(full or self._keep(entry))
-            except (OSError, IdempotencyConflict) as error:
-                answers.append(error)
-                full = error if isinstance(error, NoRoom) else None  # else the next one may go in
+                self._demand_room()
+            except OSError as error:
+                full = error
+                break
+            fitting.append(entry)
+        answers: list[Entry | OSError | IdempotencyConflict] = []
+        if len(fitting) == 1:
+            answers.append(self._keep_alone(fitting[0]))
+        else:
+            for some, content in batch.batches(fitting):
+                answers += self._keep_together(some, content)
+        answers += [full for _ in entries[len(fitting) :] if full]
         try:
             files.sync(self.path)
         except OSError as error:
@@ -89,7 +100,7 @@ class SpoolDirectory:
 
     def read(self, message_id: bytes) -> Entry | None:
         """Return a message that waits; None where it does not. Raises Damaged, Newer or OSError."""
-        entry = files.read(self._name(message_id))
+        entry = files.read(self._name(message_id), "id", message_id.hex())
         if entry is not None and entry.draft.id != message_id:
             raise Damaged("it holds another message than its name says")
         return entry
@@ -112,7 +123,7 @@ class SpoolDirectory:
     def with_key(self, key: str) -> Entry | None:
         """Return the message that waits and has this idempotency key; None where there is none."""
         try:
-            entry = files.read(self._key_name(key))
+            entry = files.read(self._key_name(key), "idempotency_key", key)
         except (OSError, ValueError):
             return None
         return entry if entry and self.holds(entry.draft.id) else None
@@ -133,8 +144,22 @@ class SpoolDirectory:
         if entry is not None:
             with contextlib.suppress(OSError):
                 self._forget_key(entry)
+                self.set_apart(entry)
         with contextlib.suppress(FileNotFoundError):
             self._name(message_id).rename(self._name(message_id, why))
+
+    def set_apart(self, entry: Entry) -> None:
+        """Give a message that waits, and was kept with others, a file of its own. Raises OSError."""
+        name, draft = self._name(entry.draft.id), self._name(entry.draft.id, "new")
+        if not batch.is_batch(files.read_raw(name) or b""):
+            return
+        try:
+            files.write(draft, entry.pack())
+            if entry.draft.idempotency_key:
+                self._move_key(name, draft, entry.draft.idempotency_key)
+            draft.rename(name)
+        finally:
+            draft.unlink(missing_ok=True)
 
     def sweep(self, now: float) -> None:
         """Remove what processes that died left behind; `now` in seconds since the epoch."""
@@ -166,14 +191,41 @@ class SpoolDirectory:
             return 0.0
         return found if found <= time.time() else 0.0
 
-    def _keep(self, entry: Entry) -> Entry:
-        self._demand_room()
+    def _keep_together(
+        self, entries: "Sequence[Entry]", content: bytes
+    ) -> "list[Entry | OSError | IdempotencyConflict]":
+        draft = self._name(entries[0].draft.id, "many.new")
+        try:
+            files.write(draft, content)
+        except OSError as error:
+            return [error for _ in entries]
+        else:
+            return [self._give_name(draft, entry) for entry in entries]
+        finally:
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+
+    def _give_name(self, draft: Path, entry: Entry) -> Entry | OSError | IdempotencyConflict:
+        """Let a message of the file `draft` wait; return what stands for it, or why it can't."""
+        try:
+            standing = self._claim_key(draft, entry) if entry.draft.idempotency_key else entry
+            if standing is entry:
+                with contextlib.suppress(FileExistsError):
+                    self._name(entry.draft.id).hardlink_to(draft)
+        except (OSError, IdempotencyConflict) as error:
+            is_hindered = isinstance(error, OSError) and error.errno in _NO_LINKS
+            return self._keep_alone(entry) if is_hindered else error
+        return standing
+
+    def _keep_alone(self, entry: Entry) -> Entry | OSError | IdempotencyConflict:
         draft = self._name(entry.draft.id, "new")
         try:
             files.write(draft, entry.pack())
             standing = self._claim_key(draft, entry) if entry.draft.idempotency_key else entry
             if standing is entry:
                 draft.rename(self._name(entry.draft.id))
+        except (OSError, IdempotencyConflict) as error:
+            return error
         finally:
             # A rename onto another name of the same file leaves both; else there is nothing any more.
             with contextlib.suppress(OSError):
@@ -182,7 +234,8 @@ class SpoolDirectory:
 
     def _claim_key(self, draft: Path, entry: Entry) -> Entry:
         """Give the file `draft` its second name, by its key. Return who has that: it, or an earlier one."""
-        name = self._key_name(entry.draft.idempotency_key or "")
+        key = entry.draft.idempotency_key or ""
+        name = self._key_name(key)
         for _ in range(_TRIES):
             try:
                 name.hardlink_to(draft)
@@ -195,7 +248,7 @@ class SpoolDirectory:
             else:
                 return entry
             with contextlib.suppress(FileNotFoundError):
-                earlier = self._adopt(name)
+                earlier = self._adopt(name, key)
                 if earlier is None:
                     name.unlink()
                 elif earlier.draft.fingerprint != entry.draft.fingerprint:
@@ -204,13 +257,13 @@ class SpoolDirectory:
                     return earlier
         raise OSError("others are at the same idempotency key all the time")
 
-    def _adopt(self, name: Path) -> Entry | None:
+    def _adopt(self, name: Path, key: str) -> Entry | None:
         """Return the message that has a key, and see to it that it waits; None where it does not count.
 
         Who wrote it may have died before it had its own name, or be just about to give it that.
         """
         try:
-            entry = files.read(name)
+            entry = files.read(name, "idempotency_key", key)
         except ValueError:
             return None
         if entry is None:
@@ -221,6 +274,16 @@ class SpoolDirectory:
             with contextlib.suppress(FileExistsError):
                 self._name(entry.draft.id).hardlink_to(name)
         return entry
+
+    def _move_key(self, name: Path, draft: Path, key: str) -> None:
+        """Let the name that a message has by its key be one of the file `draft`, if it has one."""
+        by_key = self._key_name(key)
+        with contextlib.suppress(FileNotFoundError):
+            if by_key.samefile(name):
+                passing = by_key.with_suffix(".new")
+                passing.unlink(missing_ok=True)
+                passing.hardlink_to(draft)
+                passing.rename(by_key)
 
     def _forget_key(self, entry: Entry) -> None:
         if entry.draft.idempotency_key:
@@ -242,7 +305,7 @@ class SpoolDirectory:
         with os.scandir(self.path) as entries:
             for entry in entries:
                 stem, _, kind = entry.name.partition(".")
-                if kind != "key" and _NAME.fullmatch(stem):
+                if kind != "key" and NAME.fullmatch(stem):
                     yield bytes.fromhex(stem), kind
 
     def _name(self, message_id: bytes, kind: str = "sms") -> Path:

@@ -20,7 +20,7 @@ PAST: Final = -1
 SKEW: Final = 0.1
 """The part of the ledger's retention by which clocks may differ, or have been set."""
 
-_FORMAT: Final = "sendline-spool"
+FORMAT: Final = "sendline-spool"
 _FIELDS: Final = frozenset(field.name for field in fields(Draft)) - {"late"}
 """What is late is not kept here."""
 
@@ -43,25 +43,34 @@ class Entry:
 
     def pack(self) -> bytes:
         """Return what its file holds."""
+        body = self.body()
+        return f"{FORMAT} {VERSION} {digest_of(body)}\n".encode() + body
+
+    def body(self) -> bytes:
+        """Return it as JSON, in one line."""
         plain: dict[str, Any] = {
             name: value for name in sorted(_FIELDS) if (value := getattr(self.draft, name)) is not None
         }
         plain |= {"id": self.draft.id.hex(), "route": list(self.draft.route)}
         plain["metadata"] = dict(self.draft.metadata)
-        body = json.dumps({"at": self.at_ms, "message": plain}).encode()
-        return f"{_FORMAT} {VERSION} {_digest(body)}\n".encode() + body
+        return json.dumps({"at": self.at_ms, "message": plain}).encode()
 
     @classmethod
     def unpack(cls, raw: bytes) -> "Entry":
         """Return the entry behind `raw`. Raises Damaged or Newer."""
         head, _, body = raw.partition(b"\n")
         words = head.split(b" ")
-        if len(words) != 3 or words[0] != _FORMAT.encode() or len(raw) > LARGEST:  # noqa: PLR2004 - see pack()
+        if len(words) != 3 or words[0] != FORMAT.encode() or len(raw) > LARGEST:  # noqa: PLR2004 - see pack()
             raise Damaged("it is no file of a spool")
-        if words[2] != _digest(body).encode():
+        if words[2] != digest_of(body).encode():
             raise Damaged("it was not written whole, or was changed since")
         if words[1] != str(VERSION).encode():
             raise Newer(f"its format is {words[1].decode(errors='replace')[:20]}")
+        return cls.of_body(body)
+
+    @classmethod
+    def of_body(cls, body: bytes) -> "Entry":
+        """Return the entry that `body()` made this of. Raises Damaged or Newer."""
         try:
             plain = json.loads(body)
             return cls(_draft(plain["message"]), int(plain["at"]))
@@ -78,6 +87,10 @@ class Entry:
         left = begins + self.draft.valid_for_ms - now_ms
         return replace(self.draft, not_before_ms=0, valid_for_ms=left if left > 0 else PAST)
 
+    def is_marked(self, field: str, value: str) -> bool:
+        """Whether its `field`, "id" (in hex) or "idempotency_key", is `value`."""
+        return value == (self.draft.id.hex() if field == "id" else self.draft.idempotency_key)
+
     def is_stale(self, now_ms: int, retention: float) -> bool:
         """Whether the ledger may have accepted it so long ago that it does not know its id any more.
 
@@ -86,7 +99,8 @@ class Entry:
         return now_ms - self.at_ms > retention * 1000 * (1 - SKEW)
 
 
-def _digest(body: bytes) -> str:
+def digest_of(body: bytes) -> str:
+    """Return the digest by which damage is noticed."""
     return blake2b(body, digest_size=16).hexdigest()
 
 

@@ -5,6 +5,7 @@ import stat
 from typing import TYPE_CHECKING, Final
 
 from sendline.contract.errors import ConfigurationError
+from sendline.spool import batch
 from sendline.spool.entry import LARGEST, Entry
 
 if TYPE_CHECKING:
@@ -30,14 +31,25 @@ def write(path: "Path", content: bytes) -> None:
         os.fsync(descriptor)
 
 
-def read(path: "Path") -> Entry | None:
-    """Return the entry in a file; None where there is none. Raises Damaged, Newer or OSError."""
+def read(path: "Path", field: str, value: str) -> Entry | None:
+    """Return the entry in a file; of several, the one whose `field` ("id", "idempotency_key") is `value`.
+
+    None where there is no such file. Raises Damaged, Newer or OSError.
+    """
+    raw = read_raw(path)
+    if raw is None:
+        return None
+    return batch.find(raw, field, value) if batch.is_batch(raw) else Entry.unpack(raw)
+
+
+def read_raw(path: "Path") -> bytes | None:
+    """Return what a file holds, LARGEST bytes and one more at most; None: there is none. Raises OSError."""
     try:
-        with path.open("rb") as file:
-            raw = file.read(LARGEST + 1)
+        with path.open("rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size  # else room is made for the largest, which takes longer
+            return file.read(min(size, LARGEST) + 1) or b""
     except FileNotFoundError:
         return None
-    return Entry.unpack(raw)
 
 
 def sync(directory: "Path") -> None:

@@ -13,12 +13,15 @@ from sendline.producer.plan import Aside
 from sendline.spool.directory import SpoolDirectory
 from sendline.spool.drainer import Drainer
 from sendline.spool.entry import Entry
+from sendline.spool.erasing import Taken, take_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from sendline.contract.draft import Draft
     from sendline.ledger.connection import Ledger
+    from sendline.ledger.limits import Limits
+    from sendline.producer.plan import Plan
     from sendline.settings import Settings
 
 log = logging.getLogger("sendline.spool")
@@ -138,6 +141,10 @@ class Shelter:
     def due(self, entry: Entry) -> "Draft":
         """Return a message that waits here as it is accepted now."""
         return entry.due(_now_ms())
+
+    def erase(self, limits: "Limits", number: str, retention: float) -> "Plan[Taken]":
+        """Take out the messages to a number, and what else is kept here of it. See take_out()."""
+        return take_out(self._directory, limits, number, retention)
 
     def close(self) -> None:
         """Try once more to deliver what this process has left here, within the timeout."""

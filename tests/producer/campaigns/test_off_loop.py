@@ -2,12 +2,18 @@
 
 import asyncio
 import io
+import os
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
 from sendline import AsyncProducer, InvalidCampaign
+from sendline.campaigns.report import CsvReport
+from sendline.producer.off_loop import GRACE, carry_out
+from sendline.producer.plan import Pause
 from sendline.settings import Settings
 
 ROWS = 5_000
@@ -128,6 +134,151 @@ def test_an_import_that_is_canceled_goes_on_when_it_is_called_again(redis_url, p
 
     assert in_a_loop(redis_url, body).imported.accepted == ROWS
     poll(lambda: not any("sendline-import" in thread.name for thread in threading.enumerate()), 5)
+
+
+def threads():
+    return [thread for thread in threading.enumerate() if "sendline-import" in thread.name]
+
+
+async def canceled(doing, when):
+    """Cancel what is done once `when`, an event of threads, is set; return how long that took."""
+    task = asyncio.create_task(doing)
+    await asyncio.to_thread(when.wait, 10)
+    begun = time.monotonic()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    return time.monotonic() - begun
+
+
+def test_a_canceled_import_ends_at_its_next_row_and_closes_what_it_reads_in_its_thread(
+    redis_url, publish, poll
+):
+    publish("main")
+    reading, never, closed_by = threading.Event(), threading.Event(), []
+
+    def people():
+        try:
+            while True:  # a stretch takes it minutes
+                yield {"to": "+13115550001"}
+                reading.set()
+                never.wait(0.3)
+        finally:
+            closed_by.append(threading.current_thread().name)
+
+    async def body(producer, _):
+        return await canceled(producer.campaign("sale", text="Hi", recipients=people()), reading)
+
+    assert in_a_loop(redis_url, body) < 0.2
+    poll(lambda: not threads(), 2)
+    assert closed_by == ["sendline-import"]
+
+
+def test_an_import_that_passes_over_what_is_done_ends_too(redis_url, publish, poll):
+    publish("main")
+    passing, never = threading.Event(), threading.Event()
+
+    def rows(*, slowly):
+        for number in range(1_000_000):
+            if slowly and number == 100:
+                passing.set()
+            if slowly and number >= 100:
+                never.wait(0.3)
+            yield {"to": f"+1311{5_550_000 + number}"}
+            if number > 1500 and not slowly:
+                raise KeyError("cut off")
+
+    async def body(producer, _):
+        with pytest.raises(KeyError):
+            await producer.campaign("sale", text="Hi", recipients=rows(slowly=False))
+        return await canceled(producer.campaign("sale", text="Hi", recipients=rows(slowly=True)), passing)
+
+    assert in_a_loop(redis_url, body) < 0.2
+    poll(lambda: not threads(), 2)
+
+
+def test_what_fails_when_a_canceled_plan_is_closed_is_logged_without_what_it_says(poll, caplog):
+    begun = threading.Event()
+
+    def plan():
+        try:
+            begun.set()
+            yield Pause(100)
+        finally:
+            raise RuntimeError("of +13115550001")
+
+    async def never(_):
+        raise AssertionError
+
+    assert asyncio.run(canceled(carry_out(plan(), never, lambda: None), begun)) < 0.2
+    poll(lambda: not threads(), 5)
+    assert "ended badly: RuntimeError" in caplog.text
+    assert "5550001" not in caplog.text
+
+
+def test_a_canceled_report_closes_its_file_behind_what_its_thread_is_writing(
+    redis_url, publish, poll, tmp_path, monkeypatch, caplog
+):
+    publish("main")
+    writing, go_on, wrote = threading.Event(), threading.Event(), []
+    real = CsvReport.write
+
+    def write(self, rows):
+        writing.set()
+        assert go_on.wait(10)
+        real(self, rows)
+        wrote.append(threading.current_thread().name)
+
+    monkeypatch.setattr(CsvReport, "write", write)
+
+    async def body(producer, _):
+        campaign = await producer.campaign("sale", text="Hi", recipients=["+13115550001"])
+        return await canceled(campaign.report(tmp_path / "report.csv"), writing)
+
+    assert in_a_loop(redis_url, body) < 0.2
+    assert len(list(tmp_path.iterdir())) == 1, "it is being written"
+    go_on.set()
+    poll(lambda: not threads(), 5)
+    assert wrote == ["sendline-import"]
+    assert list(tmp_path.iterdir()) == []
+    assert caplog.text == ""
+
+
+HANGING = """
+import asyncio, sys, threading, time
+from sendline import AsyncProducer
+
+reading = threading.Event()
+
+def people():
+    yield {"to": "+13115550001"}
+    reading.set()
+    time.sleep(100)
+
+async def main():
+    async with AsyncProducer() as producer:
+        task = asyncio.create_task(producer.campaign("sale", text="Hi", recipients=people()))
+        while not reading.is_set():
+            await asyncio.sleep(0.01)
+        task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError:
+            print("canceled", flush=True)
+
+asyncio.run(main())
+"""
+
+
+def test_an_interpreter_that_ends_waits_for_no_canceled_import_that_hangs(redis_url, publish):
+    publish("main")
+    environment = {**os.environ, "SENDLINE_REDIS_URL": redis_url}
+    run = [sys.executable, "-c", HANGING]
+    with subprocess.Popen(run, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "canceled\n"
+        begun = time.monotonic()
+        assert process.wait(20) == 0
+        assert time.monotonic() - begun < GRACE + 4
 
 
 def test_a_round_of_what_failed_is_made_off_the_loop_too(redis_url, publish, hands):

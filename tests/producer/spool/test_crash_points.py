@@ -59,6 +59,28 @@ def test_an_app_that_dies_anywhere_in_send_loses_nothing_that_was_returned(
     assert spool.refused() == {}
 
 
+def test_an_app_that_dies_anywhere_in_send_many_loses_nothing_that_was_returned(
+    run, server, path, spool, spooling, poll
+):
+    server.kill()
+    *returned, (_, died) = run("send_many")
+    assert int(died) >= 8
+    assert len(returned) >= 3
+    for text, message_id in returned:
+        assert spool.find(ids.to_bytes(message_id)).draft.text == text
+    with Producer(settings=spooling) as producer:
+        for number in range(1, int(died) + 2):  # its keyed messages are tried again by the app after it
+            producer.send(program.TO, f"{number}b", program.SENDER, idempotency_key=f"{number}b")
+        server.start()
+        poll(spool.is_empty, 15)
+        for text, message_id in returned:
+            assert producer.get(message_id).text == text
+    found = texts(server)
+    assert {each for each in found if each.endswith("b")} == {f"{n}b" for n in range(1, int(died) + 2)}
+    assert set(found.values()) == {1}
+    assert spool.refused() == {}
+
+
 def test_who_delivers_may_die_anywhere(run, server, spool, spooling, at_rest):
     server.kill()
     with Producer(settings=spooling) as producer:

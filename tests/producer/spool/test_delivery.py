@@ -147,7 +147,7 @@ def test_the_bound_follows_the_retention(keep, deliver, spool):
 
 
 def test_a_damaged_file_is_kept_aside_and_holds_up_no_other(keep, deliver, there, spool, caplog):
-    kept = keep("a", "b", "c")
+    kept = [*keep("a"), *keep("b"), *keep("c")]
     file = spool._name(ids.to_bytes(kept[1]))
     file.write_bytes(file.read_bytes()[:-5])
     told = deliver()
@@ -159,10 +159,37 @@ def test_a_damaged_file_is_kept_aside_and_holds_up_no_other(keep, deliver, there
     assert TO not in caplog.text
 
 
-def test_a_file_of_a_later_release_is_left_for_it(keep, deliver, spool):
-    kept = keep("a", "b")
+def test_damage_within_a_file_of_several_messages_concerns_those_that_it_hit(keep, deliver, there, spool):
+    kept = keep("one", "two", "three")
     file = spool._name(ids.to_bytes(kept[0]))
-    file.write_bytes(file.read_bytes().replace(b"spool 1 ", b"spool 2 ", 1))
+    file.write_bytes(file.read_bytes().replace(b'"two"', b'"owt"', 1))
+    told = deliver()
+    assert (told.accepted, told.refused) == (2, 1)
+    assert spool.refused() == {ids.to_bytes(kept[1]): "damaged"}
+    assert [there.get(each).text for each in (kept[0], kept[2])] == ["one", "three"]
+
+
+def test_what_is_kept_aside_of_a_file_of_several_messages_holds_no_other(keep, deliver, there, spool):
+    there.send(TO, "earlier", idempotency_key="k")
+    now = time.time() * 1000
+    rules, at = Rules(), datetime.now(UTC)
+    made = [
+        Entry(draft(ids.new_id(), {"to": TO, "text": "private"}, rules, at), round(now)),
+        Entry(draft(ids.new_id(), {"to": TO, "text": "x", "idempotency_key": "k"}, rules, at), round(now)),
+    ]
+    assert spool.keep(made) == made
+    assert (told := deliver()).refused == 1
+    assert told.accepted == 1
+    [left] = spool.path.glob("*.conflict")
+    assert b'"text": "x"' in left.read_bytes()
+    assert b"private" not in left.read_bytes()
+    assert [each.suffix for each in spool.path.iterdir()] == [".conflict"]
+
+
+def test_a_file_of_a_later_release_is_left_for_it(keep, deliver, spool):
+    kept = [*keep("a"), *keep("b")]
+    file = spool._name(ids.to_bytes(kept[0]))
+    file.write_bytes(file.read_bytes().replace(b"spool 1 ", b"spool 3 ", 1))
     told = deliver()
     assert (told.accepted, told.refused, told.left) == (1, 0, 1)
     assert spool.waiting() == [ids.to_bytes(kept[0])]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sendline.contract import ids
 from sendline.contract.draft import Draft, Rules, draft
 from sendline.contract.lane import Lane, OnUncertain
+from sendline.spool import batch
 from sendline.spool.entry import LARGEST, PAST, Damaged, Entry, Newer
 
 TO = "+13115552367"
@@ -33,14 +34,14 @@ def full():
 
 def resigned(raw, change):
     """The file as another release would have written it: changed, with a digest that fits."""
-    from sendline.spool.entry import _digest
+    from sendline.spool.entry import digest_of
 
     head, _, body = raw.partition(b"\n")
     words = head.decode().split(" ")
     plain = json.loads(body)
     words[1] = change(plain) or words[1]
     body = json.dumps(plain).encode()
-    return f"{words[0]} {words[1]} {_digest(body)}\n".encode() + body
+    return f"{words[0]} {words[1]} {digest_of(body)}\n".encode() + body
 
 
 @pytest.mark.parametrize("one", [full(), made()], ids=["everything", "little"])
@@ -90,10 +91,18 @@ def test_the_largest_message_takes_less_than_that_bound():
 
 def test_a_file_of_a_later_release_is_told_apart_from_a_damaged_one():
     raw = Entry(made(), NOW_MS).pack()
-    with pytest.raises(Newer, match="format is 2"):
-        Entry.unpack(resigned(raw, lambda _: "2"))
+    with pytest.raises(Newer, match="format is 3"):
+        Entry.unpack(resigned(raw, lambda _: "3"))
     with pytest.raises(Newer, match="does not know"):
         Entry.unpack(resigned(raw, lambda plain: plain["message"].update(colour="red")))
+
+
+def test_who_reads_single_messages_only_leaves_a_file_of_several_alone():
+    entries = [Entry(made(), NOW_MS), Entry(made(), NOW_MS)]
+    [(together, raw)] = batch.batches(entries)
+    assert together == entries
+    with pytest.raises(Newer, match="format is 2"):
+        Entry.unpack(raw)
 
 
 def test_a_file_of_the_first_release_is_read():

@@ -2,13 +2,20 @@
 
 import json
 import logging
+import shutil
+from datetime import UTC, datetime
 
 import pytest
 
+from sendline.contract.draft import Rules, draft
+from sendline.contract.ids import new_id
 from sendline.ledger.accounts import halt
 from sendline.ledger.limits import Limits
 from sendline.ledger.suppression import suppress
+from sendline.settings import Settings
+from sendline.spool import Entry, SpoolDirectory
 from sendline_worker.cli.main import main
+from worker.api.conftest import served
 
 NUMBER = "+13115552367"
 
@@ -153,6 +160,25 @@ def test_all_that_is_kept_of_a_number_is_erased(admin, api, new):
     assert new["to"] not in json.dumps(left)
     assert admin.get("/v1/messages", params={"to": new["to"]}).json()["messages"] == []
     assert admin.delete(f"/v1/recipients/{new['to']}").json()["messages"] == 0
+
+
+def test_it_goes_from_the_spool_of_the_apis_machine_too(redis_url, ledger, publish, tmp_path):
+    publish("main")
+    spool = SpoolDirectory(tmp_path / "spool", 10)
+    drafts = [draft(new_id(), {"to": NUMBER, "text": text}, Rules(), datetime.now(UTC)) for text in "ab"]
+    spool.keep([Entry(each, round(datetime.now(UTC).timestamp() * 1000)) for each in drafts])
+    with served(Settings(redis_url=redis_url, spool_dir=spool.path), ledger) as api:
+        admin = api.client("admin")
+        spool.path.chmod(0o777)
+        refused = admin.delete(f"/v1/recipients/{NUMBER}")
+        assert (refused.status_code, refused.json()["type"]) == (409, "urn:sendline:problem:conflict")
+        assert "spool_dir" in refused.json()["detail"]
+        spool.path.chmod(0o700)
+        erased = admin.delete(f"/v1/recipients/{NUMBER}").json()
+        assert (erased["canceled"], erased["spooled"], erased["spool_left"]) == (2, 2, 0)
+        shutil.rmtree(spool.path)
+        assert admin.delete(f"/v1/recipients/{NUMBER}").json()["spooled"] == 0
+    assert not spool.path.exists()
 
 
 def test_an_opt_out_may_be_kept(admin):

@@ -5,9 +5,11 @@ import asyncio
 import httpx
 import pytest
 
-from sendline.contract.api_key import Scope, new_key, token
-from sendline.ledger.api_keys import KEY_AGE, revoke_key
+from sendline.contract.api_key import Scope, hash_of, new_key, token
+from sendline.ledger.api_keys import KEY_AGE, list_keys, revoke_key
+from sendline.ledger.keys import KEYS
 from sendline.ledger.limits import Limits
+from sendline.ledger.record import pack, unpack
 
 UNKNOWN = "019aab1c-24d4-7c32-9de0-0d6f1e6a4b7a"
 ASKED = [
@@ -174,3 +176,54 @@ def test_many_requests_at_once_read_a_key_once(api, raw):
 
 def calls(raw):
     return raw.info("commandstats").get("cmdstat_hget", {}).get("calls", 0)
+
+
+def of_a_later_release(raw, *, scopes=("read",), version=1, rate=0, senders=(), more=(), behind=()):
+    """Store a key as a later release may; return its id and its token."""
+    key, secret = new_key("shop", [])
+    body = pack([hash_of(secret), "shop", list(scopes), list(senders), rate, *more])
+    raw.hset(KEYS["api_keys"], key.id, pack([version, 1_700_000_000_000, 0, body, *behind]))
+    return key.id, token(key, secret)
+
+
+def asked(api, token):
+    headers = {"Authorization": f"Bearer {token}"}
+    return api.client().get("/v1/messages", headers=headers)
+
+
+def test_a_scope_of_a_later_release_grants_nothing_and_takes_nothing(api, raw):
+    _, only = of_a_later_release(raw, scopes=["audit"])
+    assert kind(asked(api, only)) == (403, "scope-missing")
+    _, both = of_a_later_release(raw, scopes=["audit", "read", "read:all", 7])
+    assert asked(api, both).status_code == 200
+
+
+def test_what_a_later_release_knows_of_a_key_survives_this_one(api, raw):
+    key_id, secret = of_a_later_release(raw, more=[{"hours": [9, 17]}, None], behind=["note", [1, 2]])
+    assert asked(api, secret).status_code == 200
+    assert [key.id for key in api.ledger.run(list_keys(Limits())) if key.id == key_id] == [key_id]
+    assert api.ledger.run(revoke_key(Limits(), key_id)) is True
+    _, _, revoked, body, *behind = unpack(raw.hget(KEYS["api_keys"], key_id))
+    assert revoked
+    assert behind == [b"note", [1, 2]]
+    assert unpack(body)[5:] == [{b"hours": [9, 17]}, None]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"version": 2},
+        {"rate": "20/s"},
+        {"rate": [20, "a minute"]},
+        {"rate": -1},
+        {"senders": [5]},
+        {"senders": [["+1311", "prefix"]]},
+        {"scopes": [["read", "own"]]},
+        {"scopes": [{"read": True}]},
+    ],
+)
+def test_a_key_whose_bounds_this_release_cannot_read_opens_nothing_and_is_no_fault(api, raw, other):
+    key_id, secret = of_a_later_release(raw, **other)
+    answer = asked(api, secret)
+    assert kind(answer) == ((403, "scope-missing") if "scopes" in other else (401, "unauthenticated"))
+    assert api.ledger.run(revoke_key(Limits(), key_id)) is True

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import select
 import signal
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
@@ -18,6 +20,7 @@ from sendline.ledger.campaigns import read_campaign
 from sendline.settings import Settings
 from sendline_worker.api import importing, uploads
 from sendline_worker.api.problems import ProblemError
+from sendline_worker.api.room import Room
 from worker.api.conftest import served
 from worker.api.test_campaigns import SPEC, number, rows, upload
 from worker.api.test_serving import SCRIPT, behind_a_proxy
@@ -32,11 +35,15 @@ def shop(api):
     return shop
 
 
-def connected(api, shop, path=SALE):
-    host, port = api.url.removeprefix("http://").split(":")
+def connected(api, shop, path=SALE, length=1000):
+    return sending(api.url, shop, path, length)
+
+
+def sending(url, shop, path=SALE, length=1000):
+    host, port = url.removeprefix("http://").split(":")
     sock = socket.create_connection((host, int(port)), timeout=10)
     head = f"PUT {path}/recipients HTTP/1.1\r\nHost: x\r\nAuthorization: {shop.headers['Authorization']}\r\n"
-    sock.sendall(f"{head}Content-Type: text/csv\r\nContent-Length: 1000\r\n\r\n".encode())
+    sock.sendall(f"{head}Content-Type: text/csv\r\nContent-Length: {length}\r\n\r\n".encode())
     return sock
 
 
@@ -51,6 +58,85 @@ def test_a_file_that_is_too_large_is_refused_however_it_comes(redis_url, ledger,
             assert (answer.status_code, answer.json()["type"]) == (413, "urn:sendline:problem:body-too-large")
         assert "20000 bytes" in answer.json()["detail"]
         assert upload(shop, SALE, rows(500)).json()["campaign"]["total"] == 500
+
+
+@pytest.fixture
+def taken(monkeypatch):
+    """What files have taken of the disk, in bytes."""
+    found, real = [], Room.take
+    monkeypatch.setattr(Room, "take", lambda room, number: (real(room, number), found.append(number)))
+    return found
+
+
+def test_files_that_come_at_once_take_no_more_of_the_disk_than_they_may(
+    redis_url, ledger, publish, poll, taken
+):
+    publish("main")
+    with served(Settings(redis_url=redis_url, api_disk_most=30_000), ledger) as api:
+        shop, other = [api.client("send", name=name) for name in ("shop", "other")]
+        for client, name in ((shop, "big"), (other, "sale")):
+            assert client.put(f"/v1/campaigns/{name}", json=SPEC).status_code == 201
+        content = rows(500).encode()
+        assert 5000 < len(content) < 12_000
+        with connected(api, shop, "/v1/campaigns/big", length=29_000) as sock:
+            poll(lambda: taken == [29_000])
+            refused = upload(other, SALE, content)
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "30")
+            assert refused.json()["type"] == "urn:sendline:problem:busy"
+            assert "30000 bytes together" in refused.json()["detail"]
+            pieces = (content[start : start + 100] for start in range(0, len(content), 100))
+            assert upload(other, SALE, pieces).status_code == 503
+            sock.sendall(b"to,name\n")
+        poll(lambda: upload(other, SALE, content).status_code == 200)  # whose sender has gone takes nothing
+        assert upload(other, SALE, rows(4000)).status_code == 413, "more than ever fits"
+
+
+def test_a_disk_that_takes_no_more_is_told_apart_and_the_next_one_goes(api, shop):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        answer = upload(shop, SALE, rows(2000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (answer.status_code, answer.json()["type"]) == (507, "urn:sendline:problem:no-room")
+    assert answer.headers["retry-after"] == "60"
+    assert upload(shop, SALE, rows(2000)).json()["campaign"]["total"] == 2000
+
+
+def test_files_that_wait_for_their_turn_count_as_those_that_come(
+    redis_url, ledger, publish, monkeypatch, poll, taken
+):
+    publish("main")
+    monkeypatch.setattr(importing, "AT_ONCE", 1)
+    with served(Settings(redis_url=redis_url), ledger) as api, ThreadPoolExecutor() as threads:
+        go_on = threading.Event()
+        monkeypatch.setattr(uploads.Job, "run", lambda *_: go_on.wait(10))
+        clients = [api.client("send", "read", name="shop") for _ in range(importing.OF_ONE + 1)]
+        clients[0].put(SALE, json=SPEC)
+        held = [threads.submit(upload, client, SALE, rows(1)) for client in clients[:-1]]
+        poll(lambda: len([size for size in taken if size]) == len(held))
+        assert upload(clients[-1], SALE, rows(1)).status_code == 503
+        assert not any(each.done() for each in held)
+        go_on.set()
+        assert [each.result().status_code for each in held] == [200, 200]
+
+
+def test_nothing_stays_on_the_disk_of_a_server_that_is_killed(settings, shop, tmp_path, poll):
+    environment = {
+        **os.environ,
+        "SENDLINE_REDIS_URL": settings.redis_url.get_secret_value(),
+        "TMPDIR": str(tmp_path),
+    }
+    run = [sys.executable, "-c", SCRIPT]
+    with subprocess.Popen(run, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        url = f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        with sending(url, shop, length=9_000_000) as sock:
+            sock.sendall(b"to,name\n" + b"+13115550001,Ada\n" * 100_000)
+            opened = Path(f"/proc/{process.pid}/fd")
+            poll(lambda: any(each.resolve().is_relative_to(tmp_path) for each in opened.iterdir()))
+            process.kill()
+        process.wait(10)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_upload_without_progress_is_given_up(api, shop, monkeypatch):

@@ -160,3 +160,30 @@ def test_check_fails_where_others_may_write_to_it(spool, path):
     assert level == "FAIL"
     assert "chmod 700" in message
     shutil.rmtree(path)
+
+
+def test_erase_reaches_the_spool_and_tells_how_many(run, read, spool):
+    keep(spool)
+    keep(spool, to="+13115552369")
+    code, out, _ = run(TO, "--yes", command="erase")
+    assert (code, len(spool.waiting())) == (0, 1)
+    assert "messages to it: 1, of which 1 had waited" in out
+    assert "taken out of this machine's spool: 1" in out
+
+
+def test_erase_fails_where_something_of_the_spool_cannot_be_read(run, spool):
+    name = spool._name(ids.to_bytes(keep(spool, to="+13115552369")))
+    name.write_bytes(name.read_bytes().replace(b"spool 1", b"spool 9", 1))
+    code, out, _ = run(TO, "--yes", command="erase")
+    assert code == 1
+    assert "WRONG files of the spool that may hold it still: 1" in out
+
+
+def test_erase_makes_no_spool_and_refuses_one_that_it_may_not_read(run, path):
+    assert run(TO, "--yes", command="erase")[0] == 0
+    assert not path.exists()
+    path.mkdir()
+    path.chmod(0o777)
+    code, _, err = run(TO, "--yes", command="erase")
+    assert code == 2
+    assert err.startswith("error: spool_dir: others may write to ")

@@ -189,6 +189,8 @@ class Erased(BaseModel):
                     "inbound": 2,
                     "rejected": 0,
                     "opted_out": True,
+                    "spooled": 0,
+                    "spool_left": 0,
                 }
             ]
         }
@@ -200,3 +202,5 @@ class Erased(BaseModel):
     inbound: int = Field(description="Messages that it wrote to us.")
     rejected: int = Field(description="Unreadable requests of providers that held it.")
     opted_out: bool = Field(description="Whether it was taken off the suppression list.")
+    spooled: int = Field(description="Messages to it that were taken out of the spool of the API's machine.")
+    spool_left: int = Field(description="Files of that spool that may hold it and could not be read.")

@@ -94,7 +94,7 @@ async def cancel(name: Name, caller: Sending, here: Here) -> Any:
     operation_id="retryCampaign",
     status_code=201,
     response_model=Campaign,
-    responses=answers(403, 404, 409),
+    responses=answers(403, 404, 409, 507),
 )
 async def retry(
     name: Name,

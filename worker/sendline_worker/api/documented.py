@@ -34,6 +34,7 @@ _EXAMPLES: Final = {
     ),
     "ledger-refused": ("it answers, and does not serve: `sendline check` names the fix", None),
     "busy": ("too many connections at once", None),
+    "no-room": ("the disk takes no more: send the file again later", None),
 }
 
 _RATE_HEADERS: Final = {
@@ -72,6 +73,7 @@ _HEADERS: Final[dict[int, dict[str, Any]]] = {
     },
     429: {**_RETRY_AFTER, **_RATE_HEADERS},
     503: _RETRY_AFTER,
+    507: _RETRY_AFTER,
 }
 
 PROBLEM_SCHEMA: Final[dict[str, Any]] = {

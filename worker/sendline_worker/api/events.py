@@ -22,7 +22,7 @@ from sendline_worker.api.routing import router as make_router
 from sendline_worker.serving import abort
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from starlette.types import Receive, Scope, Send
 
@@ -43,6 +43,29 @@ _EXAMPLE: Final = (
     '"at":"2026-11-22T12:00:04.250Z","error":null,"reason":"","campaign":null}\n\n'
     ": keep-alive\nid: 42\n\n"
 )
+
+
+def _item(event: str, schema: str, **properties: "Mapping[str, object]") -> dict[str, Any]:
+    """Return the schema of one event, whose data is JSON."""
+    data = {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": {"$ref": f"#/components/schemas/{schema}"},
+    }
+    return {
+        "type": "object",
+        "required": [*properties, "event", "data"],
+        "properties": {**properties, "event": {"const": event}, "data": data},
+    }
+
+
+_ITEM: Final = {
+    "oneOf": [
+        _item("status", "Change", id={"type": "string", "pattern": "^[0-9]+$"}),
+        _item("problem", "Problem"),
+    ]
+}
+"""As OpenAPI 3.2 describes what a stream consists of; readers of 3.1 pass it over."""
 
 router = make_router("events")
 
@@ -86,7 +109,7 @@ async def _streams(request: Request) -> Streams:
     responses={
         200: {
             "description": "Events without end. `id` is the number of the newest event that was looked at.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
+            "content": {"text/event-stream": {"itemSchema": _ITEM, "example": _EXAMPLE}},
         },
         **answers(410),
     },

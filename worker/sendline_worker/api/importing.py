@@ -11,16 +11,18 @@ from typing import Annotated, Final, TypeVar
 
 from fastapi import Depends, Request
 
+from sendline.campaigns.heeding import Stopped, heeding
 from sendline.settings import Settings
 from sendline_worker.api.plans import Importing, importing
 from sendline_worker.api.problems import ProblemError, refuse
+from sendline_worker.api.room import Room, no_room
 
 T = TypeVar("T")
 
 AT_ONCE: Final = 4
 """Imports of one process."""
 RECEIVED_AT_ONCE: Final = 16
-"""Files that come in at the same time: slow senders keep nobody's import waiting."""
+"""Files at the same time, until they are imported: slow senders keep nobody's import waiting."""
 OF_ONE: Final = 2
 """Of both, those of one owner."""
 PATIENCE: Final = 30.0
@@ -46,10 +48,6 @@ async def unless_ending(ending: asyncio.Event, doing: Coroutine[None, None, T]) 
 def ending_now() -> ProblemError:
     """Return what ends a request where the server ends."""
     return refuse("busy", f"the server ends; {AGAIN}", retry_after="5")
-
-
-class _Stopped(Exception):
-    """The server ends, and so does the import, behind what it has accepted."""
 
 
 class Places:
@@ -102,13 +100,14 @@ class Imports:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.room = Room(settings.api_disk_most)
         self._receiving = Places(RECEIVED_AT_ONCE)
         self._importing = Places(AT_ONCE)
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="importing")
 
     @contextlib.asynccontextmanager
     async def receiving(self, owner: str) -> AsyncIterator[None]:
-        """Take part in what the process receives at once; raises ProblemError where that is too much."""
+        """Take part in the files that the process has; raises ProblemError where they are too many."""
         async with self._receiving.place(owner):
             yield
 
@@ -133,9 +132,13 @@ class Imports:
             ended.cancel()
             if not work.done():
                 stop.set()
+                await asyncio.wait((work,))  # so long it needs its file
+                work.exception()  # nobody asks for it where the request was canceled
         try:
             return await work
-        except _Stopped:
+        except OSError:
+            raise no_room() from None
+        except Stopped:  # behind what it has accepted
             raise ending_now() from None
 
     async def aclose(self) -> None:
@@ -146,9 +149,9 @@ class Imports:
 def _run(settings: Settings, do: Callable[[Importing, Callable[[], None]], T], stop: threading.Event) -> T:
     def check() -> None:
         if stop.is_set():
-            raise _Stopped
+            raise Stopped
 
-    with importing(settings) as producer:
+    with heeding(stop), importing(settings) as producer:
         return do(producer, check)
 
 

@@ -211,6 +211,17 @@ class Results(BaseModel):
     results: list[Result]
 
 
+class Change(BaseModel):
+    """A change of a message's status: the `data` of an event."""
+
+    message_id: str
+    status: Status
+    at: datetime
+    error: str | None = Field(description="Why it failed, was not delivered, or waits.")
+    reason: str
+    campaign: str | None
+
+
 class Health(BaseModel):
     """That all is well."""
 
@@ -222,7 +233,12 @@ class Health(BaseModel):
 def schemas() -> dict[str, Any]:
     """Return the schemas of what no route's signature names, by their names."""
     _, found = models_json_schema(
-        [(NewMessage, "validation"), (Results, "serialization"), (Message, "serialization")],
+        [
+            (NewMessage, "validation"),
+            (Results, "serialization"),
+            (Message, "serialization"),
+            (Change, "serialization"),
+        ],
         ref_template="#/components/schemas/{model}",
     )
     defined: dict[str, Any] = found["$defs"]

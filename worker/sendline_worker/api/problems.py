@@ -72,6 +72,7 @@ KINDS: Final = {
         Kind("ledger-unavailable", 503, "The ledger can't be reached"),
         Kind("ledger-refused", 503, "The ledger refuses to serve"),
         Kind("busy", 503, "Too much is asked at once"),
+        Kind("no-room", 507, "There is no room on the disk"),
     )
 }
 """Every kind there is: docs/api.md lists them, and is tested against this table."""

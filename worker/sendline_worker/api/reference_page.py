@@ -105,7 +105,14 @@ def _type(schema: dict[str, Any]) -> str:
 
 
 def _types(answer: dict[str, Any]) -> str:
-    return " or ".join(_type(body.get("schema", {})) for body in answer.get("content", {}).values())
+    return " or ".join(map(_body_type, answer.get("content", {}).values()))
+
+
+def _body_type(body: dict[str, Any]) -> str:
+    if "itemSchema" not in body:
+        return _type(body.get("schema", {}))
+    items = body["itemSchema"].get("oneOf", [body["itemSchema"]])
+    return "events of " + " or ".join(_type(each["properties"]["data"]["contentSchema"]) for each in items)
 
 
 def _examples(body: dict[str, Any]) -> str:

@@ -1,14 +1,17 @@
 """The suppression list, for admins: the numbers to which nothing is sent; and erasing what is kept of one."""
 
+import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import Path, Query
 from starlette.responses import Response
 
-from sendline.contract.errors import InvalidMessage
+from sendline.contract.errors import ConfigurationError, InvalidMessage
 from sendline.contract.message import stamp
 from sendline.contract.numbers import parse_number
 from sendline.ledger import suppression
+from sendline.producer import AsyncProducer
 from sendline_worker.api.accounts_models import Erased, Suppression, Suppressions
 from sendline_worker.api.auth import Admin
 from sendline_worker.api.context import Context, Here
@@ -18,6 +21,8 @@ from sendline_worker.api.rendering import json_response
 from sendline_worker.api.routing import router as make_router
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from sendline.ledger.suppression import Suppression as Entry
 
 REASON_MOST: Final = 120
@@ -118,6 +123,7 @@ async def unsuppress(number: Number, caller: Admin, here: Here) -> Any:  # noqa:
     operation_id="eraseRecipient",
     tags=["recipients"],
     response_model=Erased,
+    responses=answers(409),
 )
 async def erase(
     number: Number,
@@ -131,14 +137,30 @@ async def erase(
     """Carry out a privacy request: the number, texts and notes go, and what waits for it is canceled.
 
     Ids, statuses and counts stay. Asked again it finds nothing. Reports and backups are
-    yours to erase.
+    yours to erase, and so are spools of other machines; one at `spool_dir` of this one that can't be read is
+    a conflict, and then nothing is erased.
     """
     parsed = _parsed(here, number)
     try:
-        erased = await here.producer.erase(parsed, keep_opt_out=keep_opt_out)
+        async with _erasing(here) as producer:
+            erased = await producer.erase(parsed, keep_opt_out=keep_opt_out)
+    except ConfigurationError:
+        why = "spool_dir of this machine can't be read, so nothing was erased; `sendline check` names the fix"
+        raise refuse("conflict", why) from None
     except InvalidMessage as error:
         raise refuse("invalid-request", error.problem, "number") from None
     return json_response(erased.to_dict())
+
+
+@contextlib.asynccontextmanager
+async def _erasing(here: Context) -> "AsyncIterator[AsyncProducer]":
+    """Open a producer that reaches this machine's spool, where there is one. Raises ConfigurationError."""
+    path = here.settings.spool_dir
+    if path is None or not await asyncio.to_thread(path.expanduser().exists):
+        yield here.producer
+        return
+    async with await asyncio.to_thread(AsyncProducer, settings=here.settings) as producer:
+        yield producer
 
 
 def _parsed(here: Context, number: str) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import tempfile
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Annotated, Any, Final, cast
 
@@ -23,6 +22,7 @@ from sendline_worker.api.importing import Imports, Working, unless_ending
 from sendline_worker.api.plans import Importing
 from sendline_worker.api.problems import refuse
 from sendline_worker.api.rendering import json_response
+from sendline_worker.api.room import Incoming
 from sendline_worker.api.routing import router as make_router
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ LONGEST: Final = 6 * 3600.0
 """Seconds that it may take in all."""
 SHOWN: Final = 20
 """Rejected rows that an answer names."""
-WRITTEN_AT_ONCE: Final = 1024 * 1024
 _FORMATS: Final = {
     "text/csv": "csv",
     "application/x-ndjson": "jsonl",
@@ -74,7 +73,7 @@ _BODY: Final[dict[str, Any]] = {  # no schema says what a file is
     summary="Upload the recipients",
     operation_id="uploadRecipients",
     response_model=Uploaded,
-    responses=answers(403, 404, 409),
+    responses=answers(403, 404, 409, 507),
     openapi_extra=_BODY,
 )
 async def upload(
@@ -98,7 +97,7 @@ async def upload(
         str | None,
         Query(
             max_length=40,
-            description="Of a text file. Left out: UTF-8, or as its byte order mark says, else guessed.",
+            description="Of a text file. Left out: UTF-8, or as its byte order mark says.",
             openapi_examples={"one": {"value": "utf-8"}},
         ),
     ] = None,
@@ -116,13 +115,13 @@ async def upload(
         "encoding": encoding,
     }
     rules = await rules_in_force(here)
-    with tempfile.TemporaryFile(prefix="sendline-") as file:
-        async with imports.receiving(caller.name):
-            await unless_ending(here.ending, _receive(request, here, file))
-        async with imports.slot(caller.name, here.ending):
-            caller = await _GATE.admit(request.scope, here.keys)  # it may be revoked meanwhile
-            job = Job(here, rules, name, cast("CampaignFields", fields), caller.key.senders)
-            await _import(imports, job, file)
+    async with imports.receiving(caller.name):
+        with imports.room.file() as incoming:
+            await unless_ending(here.ending, _receive(request, here, incoming))
+            async with imports.slot(caller.name, here.ending):
+                caller = await _GATE.admit(request.scope, here.keys)  # it may be revoked meanwhile
+                job = Job(here, rules, name, cast("CampaignFields", fields), caller.key.senders)
+                await _import(imports, job, incoming.file)
     there = await own_campaign(here, caller, name)
     return json_response(
         {
@@ -167,7 +166,6 @@ class Job:
 
 
 async def _import(imports: Imports, job: Job, file: IO[bytes]) -> None:
-    file.flush()
     descriptor = os.dup(file.fileno())  # the thread's own: it may outlive the request
     await imports.run(job.here.ending, lambda producer, check: job.run(descriptor, producer, check))
 
@@ -182,25 +180,21 @@ def _format(request: Request) -> str:
     return _FORMATS[kind]
 
 
-async def _receive(request: Request, here: Context, file: IO[bytes]) -> None:
+async def _receive(request: Request, here: Context, file: Incoming) -> None:
     """Write the body to the file; raises ProblemError where it is too large, stalls, or is cut off."""
     exchange = exchange_of(request.scope)
-    exchange.most, exchange.seconds = here.settings.api_upload_most, LONGEST
-    pieces: list[bytes] = []
-    held = 0
+    exchange.most = min(here.settings.api_upload_most, here.settings.api_disk_most)
+    exchange.seconds = LONGEST
+    told = request.headers.get("content-length", "")
+    if told.isdigit() and int(told[:20]) <= exchange.most:
+        file.expect(int(told))
     body = request.stream().__aiter__()
     try:
         while (piece := await _next(body)) is not None:
-            pieces.append(piece)
-            held += len(piece)
-            if held >= WRITTEN_AT_ONCE:
-                await asyncio.to_thread(file.writelines, pieces)
-                pieces, held = [], 0
-        await asyncio.to_thread(file.writelines, pieces)
+            await file.add(piece)
+        await file.finish()
     except ClientDisconnect:
         raise refuse("malformed-request", "the body did not come whole") from None
-    except OSError:
-        raise refuse("busy", "there is no room for the file just now", retry_after="60") from None
 
 
 async def _next(body: Any) -> bytes | None:

@@ -22,10 +22,11 @@ def load(config: str | None, **overrides: Any) -> Settings:
 
 
 @contextlib.contextmanager
-def producer(settings: Settings) -> "Iterator[Producer]":
+def producer(settings: Settings, *, reaches_spool: bool = False) -> "Iterator[Producer]":
     """Open a producer that knows the configured accounts even before a worker has published them.
 
-    It keeps nothing in a spool: a person is told that Redis is away.
+    It keeps nothing in a spool: a person is told that Redis is away. One that `reaches_spool`, for erase(),
+    knows what is kept in one that is there.
     """
 
     def configured() -> "Directory":
@@ -33,7 +34,8 @@ def producer(settings: Settings) -> "Iterator[Producer]":
 
         return directory_of(load_accounts(settings), settings)
 
-    settings = settings.model_copy(update={"spool_dir": None})
+    if not reaches_spool or settings.spool_dir is None or not settings.spool_dir.expanduser().exists():
+        settings = settings.model_copy(update={"spool_dir": None})
     with Producer(settings=settings, directory=configured if settings.accounts else None) as opened:
         yield opened
 
