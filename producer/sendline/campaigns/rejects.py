@@ -3,12 +3,14 @@
 import csv
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Protocol, Self
 
 from sendline.campaigns.checking import Rejected
 from sendline.campaigns.defuse import defuse
+from sendline.campaigns.locking import only_writer
 from sendline.contract.errors import InvalidCampaign
 
 HEADER_LINE: Final = b"line,reason,to,campaign\r\n"
@@ -41,24 +43,22 @@ class RejectsFile:
         """Open `path`, for the rows of `campaign`; `done` is None where that is new.
 
         Of what an earlier import of it wrote there, only rows up to line `done` are kept: the rest comes
-        again. The file holds phone numbers, so that only its owner may read it. Raises InvalidCampaign, also
-        where `path` holds anything else than rows of this campaign: then it is left as it is.
+        again. The file holds phone numbers, so that only its owner may read it. Raises CampaignConflict while
+        another import writes it, and InvalidCampaign, also where `path` holds anything else than rows of this
+        campaign: then it is left as it is.
         """
-        self.path = Path(path)
+        self.path = Path(os.path.realpath(path))  # two links to one file are one file
         self._campaign = campaign
-        growing = self.path.with_name(f".{self.path.name}.part")
-        try:
-            kept = _kept(self.path, campaign, done)
-            with os.fdopen(os.open(growing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.writelines(kept)
-                file.flush()
-                os.fsync(file.fileno())
-            growing.replace(self.path)
-            self._file: IO[str] = self.path.open("a", encoding="utf-8", newline="")
-        except OSError as error:
-            raise InvalidCampaign("rejects", f"can't be written: {(error.strerror or '').lower()}") from None
-        finally:
-            growing.unlink(missing_ok=True)
+        with ExitStack() as opened:
+            try:
+                opened.enter_context(only_writer(self.path))
+                _write(self.path, _kept(self.path, campaign, done))
+                file = self.path.open("a", encoding="utf-8", newline="")
+            except OSError as error:
+                why = (error.strerror or "").lower()
+                raise InvalidCampaign("rejects", f"can't be written: {why}") from None
+            self._file: IO[str] = opened.enter_context(file)
+            self._opened = opened.pop_all()
         self._csv: Any = csv.writer(self._file)
 
     def write(self, rejected: Iterable[Rejected]) -> None:
@@ -74,7 +74,20 @@ class RejectsFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        self._opened.close()
+
+
+def _write(path: Path, lines: Iterable[bytes]) -> None:
+    """Let `lines` take the place of what stands in the file, at once."""
+    growing = path.with_name(f".{path.name}.part")
+    try:
+        with os.fdopen(os.open(growing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.writelines(lines)
+            file.flush()
+            os.fsync(file.fileno())
+        growing.replace(path)
+    finally:
+        growing.unlink(missing_ok=True)
 
 
 def _kept(path: Path, campaign: str, done: int | None) -> Iterator[bytes]:

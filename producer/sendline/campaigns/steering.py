@@ -145,12 +145,18 @@ def _opened(fields: "CampaignFields") -> Source:
     """Open the recipients, from their beginning. Raises InvalidCampaign."""
     if "recipients" not in fields:
         raise InvalidCampaign("recipients", "missing; pass a path, an open file, or an iterable")
-    return open_source(
+    source = open_source(
         fields["recipients"],
         fields.get("columns"),
         format=fields.get("format"),
         encoding=fields.get("encoding"),
     )
+    try:
+        demand_encoding(source)
+    except InvalidCampaign:
+        source.close()
+        raise
+    return source
 
 
 def _reading(fields: "CampaignFields") -> tuple[object, ...]:
@@ -208,18 +214,34 @@ def steer(limits: Limits, name: str, what: Steering, argument: str = "") -> Plan
     done: tuple[bool, str] | None = yield campaigns.steer(limits, checked_name(name), what, argument)
     if done is None:
         raise UnknownCampaign("name", f"there is no campaign called {name}")
+    if not done[0] and done[1] == _LATE:
+        raise WrongCampaignState(
+            "state", f"campaign {name} was not started in time, and ends; make another one"
+        )
     if not done[0]:
         raise WrongCampaignState("state", f"campaign {name} is {done[1]}: {_NOT_FROM[what]}")
     return (yield from progress(name))
 
 
+_LATE: Final = "late"
+"""What the ledger says of a campaign that waited for its start for too long."""
 _NOT_FROM: Final[dict[Steering, str]] = {
-    "start": "only one that was not started can be",
-    "schedule": "only one that was not started can be",
+    "start": "only one that was not started yet can be started",
+    "schedule": "only one that was not started yet can be started at another time",
     "pause": "only one that is running can be paused",
     "resume": "only one that is paused can be resumed",
     "cancel": "it has ended already",
 }
+
+
+def demand_encoding(source: Source) -> None:
+    """Raise InvalidCampaign where the encoding of a file is a guess: a wrong one would be sent to many."""
+    if source.guessed:
+        raise InvalidCampaign(
+            "encoding",
+            f"{source.name} is not UTF-8; it looks like {source.encoding}, which is a guess: "
+            "see whether `sendline campaign preview` shows it well, and name it (--encoding)",
+        )
 
 
 def demand_columns(text: Template, source: Source) -> None:

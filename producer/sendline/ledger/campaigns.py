@@ -156,7 +156,8 @@ Steering = Literal["start", "schedule", "pause", "resume", "cancel"]
 def steer(limits: Limits, name: str, what: Steering, argument: str = "") -> Call[tuple[bool, str] | None]:
     """Start, pause, resume or cancel a campaign. Returns whether that was done, and its state before.
 
-    None where there is no such campaign. `argument`: of `schedule` the instant in ms, of `pause` the cause.
+    None where there is no such campaign; the state is "late" where it was not started in time. `argument`:
+    of `schedule` the instant in ms, of `pause` the cause.
     """
 
     def read(reply: Any) -> tuple[bool, str] | None:

@@ -32,7 +32,7 @@ KEYS: Final[dict[str, str]] = {
     "outcomes": "sl:cx:",  # + name: string, its newest outcomes: 0, or 1 for a failure
     "stilled": "sl:cq",  # set: campaigns of which nothing may go
     "starts": "sl:ct",  # sorted set: campaign by the instant (ms) at which it starts
-    "running": "sl:co",  # set: campaigns that were started and have messages that are not final
+    "running": "sl:co",  # set: campaigns that were started, or not in time, and are not over
     # Messages of unknown fate
     "uncertain": "sl:u",  # sorted set: uncertain id by the instant (ms) at which its provider is asked next
     "unreported": "sl:ur",  # the same for what is sent, and whose receipt is late

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _NEW, _SAME, _OTHER = 1, 2, 3
 _PARTS: Final = 1_000_000
 _UNSTARTED: Final = {CampaignState.CREATED, CampaignState.SCHEDULED}
+_UNSTARTED_FOR: Final = 90 * 86_400_000
+"""Milliseconds for which a campaign waits for its start."""
 _FROM: Final = {
     "start": _UNSTARTED,
     "schedule": _UNSTARTED,
@@ -46,6 +48,7 @@ class Campaigning:
         there = self._memory.campaigns.get(name)
         if there is None:
             made = KeptCampaign(name, own, spec, self._memory.now(), heeded)
+            made.times["ends"] = made.at + _UNSTARTED_FOR
             self._memory.campaigns[name] = made
             return _NEW, own
         alike = ("source", "owner")
@@ -69,7 +72,8 @@ class Campaigning:
         if what == "start":
             self._start(campaign)
         elif what == "schedule":
-            campaign.state, campaign.times["start_at"] = CampaignState.SCHEDULED, int(argument)
+            campaign.state, at = CampaignState.SCHEDULED, int(argument)
+            campaign.times |= {"start_at": at, "ends": at + campaign.heeded[b"valid_for"]}
         elif what == "pause":
             campaign.state, campaign.cause = CampaignState.PAUSED, argument
         elif what == "resume":
@@ -82,13 +86,18 @@ class Campaigning:
         campaign.state = CampaignState.RUNNING
         campaign.times |= {"started": now, "ends": now + campaign.heeded[b"valid_for"]}
 
+    def _is_late(self, campaign: KeptCampaign) -> bool:
+        is_over = campaign.times["ends"] <= self._memory.now()
+        return campaign.state is CampaignState.CREATED and is_over
+
     def look_after(self) -> None:
         """Do what the tick does: start what is due, pause what fails, end what is over."""
         now = self._memory.now()
         for campaign in self._memory.campaigns.values():
             if campaign.state is CampaignState.SCHEDULED and campaign.times["start_at"] <= now:
                 self._start(campaign)
-            if campaign.state in (*_UNSTARTED, CampaignState.FINISHED):
+            is_unstarted = campaign.state in _UNSTARTED and not self._is_late(campaign)
+            if is_unstarted or campaign.state is CampaignState.FINISHED:
                 continue
             self._pause_where_many_fail(campaign)
             self._end_what_waits(campaign, now)
@@ -103,7 +112,10 @@ class Campaigning:
             if entry.waits and canceled:
                 self._moves.give_up(entry, Status.CANCELED, "", "its campaign was canceled")
             elif entry.waits:
-                self._moves.expire(entry, "its campaign ended")
+                late = self._is_late(campaign)
+                self._moves.expire(
+                    entry, "its campaign was not started in time" if late else "its campaign ended"
+                )
 
     def _is_over(self, campaign: KeptCampaign, now: int) -> bool:
         states = {entry.state for entry in self._memory.of_campaign(campaign)}

@@ -99,7 +99,8 @@ class Memory:
 
     def write_down(self, entry: "Entry", code: str, reason: str) -> None:
         """Add where a message stands now to its timeline, and to the events."""
-        at, status = self.now(), CODES[entry.state]
+        at = self.now() if entry.timeline else entry.created
+        status = CODES[entry.state]
         parts = (status, at - entry.created, code, reason)
         entry.timeline += b"".join(map(pack, parts))
         self.events.append(pack([entry.id, status, at, code, reason]))

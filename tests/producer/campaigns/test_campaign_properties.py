@@ -61,6 +61,13 @@ class Campaigns(RuleBasedStateMachine):
         if chance == 0 and self.campaign.progress().state not in ENDED:
             self.campaign.cancel()
 
+    @rule(chance=st.integers(0, 9))
+    def its_time_is_over(self, chance):
+        """Its validity has ended; or it was not started in time."""
+        if chance == 0 and self.campaign.progress().state not in ENDED:
+            with redis.Redis.from_url(self.url) as server:
+                server.hset("sl:c:sale", "ends", 1)
+
     @rule(room=st.integers(1, 8))
     def claimed(self, room):
         state = self.campaign.progress().state

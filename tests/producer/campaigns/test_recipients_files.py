@@ -149,9 +149,18 @@ def test_a_stream_that_does_not_wait_is_never_taken_for_one_that_ended():
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0", "an Excel or Word file; save it as CSV"),
         (b"PAR1\x15\x04", "a Parquet file; call it .parquet, or say that its format is parquet"),
         (b"to,name\n\0\0\0\n", "not text, or in another encoding: save it as CSV in UTF-8, or name it"),
-        (TEXT.encode("utf-16-le"), "not text, or in another encoding: save it as CSV in UTF-8, or name it"),
+        (b"t\0o\0,\0n\0\0\0", "not text, or in another encoding: save it as CSV in UTF-8, or name it"),
+        (
+            (TEXT + f"{BOB},田中\n").encode("iso2022_jp"),
+            "not text, or in another encoding: save it as CSV in UTF-8, or name it",
+        ),
+        (TEXT.encode("cp037"), "in an encoding that can't be told: name it (--encoding)"),
+        (TEXT.encode("cp500"), "in an encoding that can't be told: name it (--encoding)"),
     ],
-    ids=["gzip", "image", "pdf", "excel", "parquet", "zeros", "utf-16 without a mark"],
+    ids=[
+        *("gzip", "image", "pdf", "excel", "parquet", "zeros", "zeros in utf-16"),
+        *("of 7 bits", "EBCDIC", "EBCDIC of another country"),
+    ],
 )
 def test_a_file_that_is_something_else_says_what(data, what):
     assert refusal(io.BytesIO(data), name="people.csv") == f"recipients: people.csv is {what}"
@@ -164,8 +173,11 @@ def test_an_excel_file_is_to_be_saved_as_csv(tmp_path):
     assert refusal(path) == f"recipients: {path} is a zip or Excel file; save it as CSV"
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
-def test_unicode_is_told_by_its_mark(encoding):
+UNMARKED = ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", *UNMARKED])
+def test_unicode_is_told_by_its_mark_or_by_its_zeros(encoding):
     text = f"to;name\r\n{ADA};Zoë Жук 漢字 😀\r\n"
     with open_source(io.BytesIO(text.encode(encoding))) as source:
         assert not source.guessed

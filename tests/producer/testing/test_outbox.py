@@ -24,6 +24,7 @@ from sendline import (
     UnknownAccount,
     UnknownMessage,
 )
+from sendline.contract.errors import WrongCampaignState
 from sendline.contract.status import MOVES
 from sendline.ledger import accounts
 from sendline.settings import Settings
@@ -297,6 +298,17 @@ def test_a_scheduled_campaign_is_not_in_the_outbox_before_its_time(producer, out
     assert outbox.messages == []
     monkeypatch.setattr("sendline.testing.memory.time.time", (at + timedelta(seconds=1)).timestamp)
     assert len(outbox.messages) == 1
+
+
+def test_a_campaign_that_is_not_started_in_time_ends(producer, outbox, monkeypatch):
+    campaign = producer.campaign("sale", text="Hi", recipients=[TO])
+    ends = campaign.progress().ends_at
+    assert timedelta(days=89) < ends - datetime.now(UTC) <= timedelta(days=90)
+    monkeypatch.setattr("sendline.testing.memory.time.time", ends.timestamp)
+    with pytest.raises(WrongCampaignState, match="campaign sale is finished"):
+        campaign.start()
+    assert outbox.messages == []
+    assert campaign.progress().summary == "finished, 1 failed"
 
 
 def test_what_memory_does_not_hold_is_refused_by_its_name(producer):

@@ -122,12 +122,19 @@ def test_how_the_file_is_read_can_be_said(read, tmp_path, hands, redis_url):
     assert found["samples"][0]["text"] == "Hi José"
 
 
-def test_an_encoding_that_was_guessed_is_told(run, read, tmp_path, hands):
+def test_nothing_is_made_of_an_encoding_that_was_guessed_until_it_is_named(
+    run, read, tmp_path, hands, nothing_made
+):
     (tmp_path / "list.csv").write_bytes("to,name\n+13115550000,José\n".encode("cp1252"))
     words = (*TEXT, "--recipients", "list.csv")
-    out = run("create", "sale", *words)[1]
-    assert "warn list.csv looks like cp1252, which is a guess: --encoding names another" in out
-    assert len(read("preview", *words)["notes"]) == 1
+    code, out, err = run("create", "sale", *words, "--start", "--rejects", "rejects.csv")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("error: encoding: list.csv is not UTF-8; it looks like cp1252, which is a guess: ")
+    assert nothing_made()
+    assert [each.name for each in tmp_path.iterdir()] == ["list.csv"]
+    found = read("preview", *words)
+    assert (len(found["notes"]), found["samples"][0]["text"]) == (1, "Hi José")
+    assert read("create", "sale", *words, "--encoding", "cp1252")["total"] == 1
 
 
 def test_the_text_can_stand_in_a_file_or_come_in(read, people, tmp_path, hands, redis_url, monkeypatch):

@@ -73,7 +73,7 @@ def test_what_is_no_longer_kept_is_counted(run, ended, redis_url, raw):
         ((), "output: missing; give --output FILE.csv or FILE.parquet, or - for CSV here"),
         (("--output", "sale.xlsx"), "output: sale.xlsx: a report is CSV or Parquet"),
         (("--output", "-", "--json"), ""),
-        (("--output", "no/where.csv"), "report: can't be written: No such file"),
+        (("--output", "no/where.csv"), "output: can't be written: no such file"),
     ],
 )
 def test_a_report_that_cant_be_written_is_one_line(run, ended, tmp_path, words, line):

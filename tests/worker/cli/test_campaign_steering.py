@@ -84,7 +84,7 @@ def test_what_does_not_fit_its_state_is_told(run, campaign):
     assert run("cancel", "sale", "--yes")[0] == 0
     assert (
         run("start", "sale")[2]
-        == "error: state: campaign sale is canceled: only one that was not started can be\n"
+        == "error: state: campaign sale is canceled: only one that was not started yet can be started\n"
     )
 
 

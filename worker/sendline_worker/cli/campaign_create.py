@@ -12,7 +12,6 @@ from sendline_worker.cli.apps import Config, Json
 from sendline_worker.cli.campaign_import import (
     Follower,
     bar,
-    guess,
     is_watched,
     plain_import,
     show_imported,
@@ -86,22 +85,21 @@ def create(
         on_uncertain=on_uncertain,
         rejects=options.rejects_path(rejects, text_file, None if given.is_stdin else given.path),
     )
-    notes: list[str] = []
     with opening.producer(opening.load(config)) as producer:
-        now = _imported(producer, name, given, fields, notes, json=json)
+        now = _imported(producer, name, given, fields, json=json)
         now = producer.campaign(name).start() if start else now
-    return _tell(now, rejects, notes, json=json)
+    return _tell(now, rejects, json=json)
 
 
 def _imported(
-    producer: "Producer", name: str, given: "Given", fields: dict[str, Any], notes: list[str], *, json: bool
+    producer: "Producer", name: str, given: "Given", fields: dict[str, Any], *, json: bool
 ) -> "Progress":
     """Import, with a bar on a terminal; return how the campaign then stands."""
     with contextlib.ExitStack() as open_files:
         source: Any = given.path
         size = encoding = None
         if not given.is_stdin:
-            encoding, size = _looked_at(given, notes)
+            encoding, size = _looked_at(given)
             source = open_files.enter_context(Path(given.path).open("rb"))
         tell = open_files.enter_context(bar("importing", "rows", size, shown=is_watched(json=json)))
 
@@ -117,20 +115,21 @@ def _imported(
     return made.progress()
 
 
-def _looked_at(given: "Given", notes: list[str]) -> tuple[str | None, int | None]:
-    """Return the encoding and the size of a file; note where that is a guess. Raises InvalidCampaign."""
+def _looked_at(given: "Given") -> tuple[str | None, int | None]:
+    """Return the encoding and the size of a file. Raises InvalidCampaign."""
+    from sendline.campaigns.steering import demand_encoding
+
     with given.open() as source:
-        if source.guessed:
-            notes.append(guess(source))
+        demand_encoding(source)
         return source.encoding, source.size
 
 
-def _tell(now: "Progress", rejects: str | None, notes: list[str], *, json: bool) -> int:
+def _tell(now: "Progress", rejects: str | None, *, json: bool) -> int:
     """Print what was imported; return the exit code."""
     if json:
-        print_json({**plain_import(now, rejects), "notes": notes})
+        print_json(plain_import(now, rejects))
     else:
-        show_imported(now, rejects, notes)
+        show_imported(now, rejects, [])
         show_next(now)
     return 0 if now.total else 1
 

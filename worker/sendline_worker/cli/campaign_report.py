@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from sendline.contract.errors import InvalidCampaign
 from sendline_worker.answers.spelling import counted
 from sendline_worker.cli import opening
 from sendline_worker.cli.apps import Config, Json
@@ -81,8 +82,11 @@ def _checked(output: str | None, *, json: bool) -> str:
 def _write(campaign: "Campaign", path: str, tell: "Callable[[int], None]") -> int:
     from sendline.campaigns.report import report_file
 
-    with report_file(path) as writer:
-        return _copy(campaign, writer, tell)
+    try:
+        with report_file(path) as writer:
+            return _copy(campaign, writer, tell)
+    except InvalidCampaign as error:
+        raise Failure("output" if error.field == "report" else error.field, error.problem) from None
 
 
 def _print(campaign: "Campaign") -> None:

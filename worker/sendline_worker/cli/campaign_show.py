@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from sendline.contract.campaign import CampaignState
 from sendline.contract.message import stamp
 from sendline.contract.status import FINAL, Status
 from sendline.ledger.campaigns import campaign_names, read_campaign
@@ -15,6 +16,8 @@ from sendline_worker.cli.failures import Failure
 from sendline_worker.cli.printing import print_json, print_line, print_table
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sendline.contract.campaign import CampaignSpec, Progress
     from sendline.ledger.campaigns import Found
     from sendline.ledger.connection import Ledger
@@ -148,7 +151,8 @@ def _lines(
 ) -> list[tuple[str, str]]:
     imported = now.imported
     parts = [f"{imported.accepted:,} accepted", f"{imported.rejected:,} rejected"]
-    parts += [f"{imported.duplicates:,} duplicates dropped"] if imported.duplicates else []
+    duplicates = "duplicate" if imported.duplicates == 1 else "duplicates"
+    parts += [f"{imported.duplicates:,} {duplicates} dropped"] if imported.duplicates else []
     rows = ", ".join(parts) + ("" if imported.complete else "; not complete: the same `create` goes on there")
     final = sum(number for each, number in now.statuses.items() if each in FINAL)
     lines = [("campaign", now.name), ("state", now.summary), ("recipients", rows)]
@@ -162,19 +166,20 @@ def _lines(
             ("pauses", f"by itself when {spec.pause_at * 100:.4g}% of the last {spec.pause_over:,} failed")
         ]
     lines += [("weight", f"{weight:g}")] if weight is not None else []
-    lines += [(head, stamp(at) or "") for head, at in _times(now) if at is not None]
+    lines += [(head, f"{stamp(at)}{more}") for head, at, more in _times(now) if at is not None]
     if estimate is not None:
         lines += [("done", f"{said(estimate)}. {estimate.because}".strip())]
     return lines
 
 
-def _times(now: "Progress") -> list[tuple[str, Any]]:
+def _times(now: "Progress") -> "list[tuple[str, datetime | None, str]]":
     starts = now.start_at if now.started_at is None else None
     ends = now.ends_at if now.ended_at is None else None
+    unless = ", unless it is started before" if now.state is CampaignState.CREATED else ""
     return [
-        ("created", now.created_at),
-        ("starts", starts),
-        ("started", now.started_at),
-        ("expires", ends),
-        ("ended", now.ended_at),
+        ("created", now.created_at, ""),
+        ("starts", starts, ""),
+        ("started", now.started_at, ""),
+        ("expires", ends, unless),
+        ("ended", now.ended_at, ""),
     ]

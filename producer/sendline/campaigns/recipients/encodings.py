@@ -22,6 +22,13 @@ _BOMS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_UNMARKED: Final = (
+    ((True, False, False, False), "utf-32-le"),
+    ((False, False, False, True), "utf-32-be"),
+    ((True, False, True, False), "utf-16-le"),
+    ((False, True, False, True), "utf-16-be"),
+)
+"""Which of the first four bytes are not 0 where a file begins with ASCII (as in RFC 4627, section 3)."""
 _BINARY: Final = (
     (b"PK\x03\x04", "a zip or Excel file; save it as CSV"),
     (b"\xd0\xcf\x11\xe0", "an Excel or Word file; save it as CSV"),
@@ -41,6 +48,8 @@ _GUESSED: Final = [
     "cp932", "cp949", "big5", "euc_jp", "gb18030", "koi8_r", "koi8_u", "mac_roman",
 ]  # fmt: skip
 _USUAL: Final = "cp1252"
+_NOT_OF_TEXT: Final = re.compile("\0|\x1b[$(]")
+"""A NUL; an escape by which encodings of 7 bits (ISO-2022-JP) shift to another alphabet."""
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _HANDLER: Final = "sendline.mark"
 
@@ -62,7 +71,7 @@ def encoding_of(head: bytes, name: str, named: str | None) -> Encoding:
         if head.startswith(magic):
             raise InvalidCampaign("recipients", f"{name} is {what}")
     found = Encoding(_checked(named, head)) if named is not None else _recognised(head, name)
-    if "\0" in _decoded(head, found.name):
+    if _NOT_OF_TEXT.search(_decoded(head, found.name)):
         raise InvalidCampaign(
             "recipients", f"{name} is not text, or in another encoding: save it as CSV in UTF-8, or name it"
         )
@@ -134,6 +143,9 @@ def _with_order(encoding: str, head: bytes) -> str:
 def _recognised(head: bytes, name: str) -> Encoding:
     for bom, encoding in _BOMS:
         if head.startswith(bom):
+            return Encoding(encoding)
+    for pattern, encoding in _UNMARKED:
+        if pattern == tuple(map(bool, head[:4])):
             return Encoding(encoding)
     text = _decoded(head, "utf-8")
     damaged = text.count(MARK)

@@ -10,7 +10,7 @@
 -- Returns {1 done, 2 was done before, 0 another stretch is to come, -1 no such campaign, -2 it takes no more; last line}.
 
 local name, own, before, line = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
-local START_WITHIN = 31622400000 -- ms (366 days): how far ahead it may be started; its time counts from then on
+local START_WITHIN = 39398400000 -- ms (456 days): when it may be started at the latest, counted from its founding
 local RECIPIENT = 2 -- its place in what stands for a message
 local key = K.campaign .. name
 local c = redis.call('HMGET', key, 'own', 'line', 'complete', 'state')

@@ -13,8 +13,9 @@ if there[1] then
   local is_same = there[2] == spec and (there[3] or nil) == heeded.source and (there[4] or nil) == heeded.owner
   return close({is_same and 2 or 3, there[1]})
 end
-redis.call('DEL', key, K.members .. name) -- what late news of an earlier one of this name left
-redis.call('HSET', key, 'own', own, 'spec', spec, 'state', 'created', 'at', NOW)
+-- What late news of an earlier one of this name left.
+redis.call('DEL', key, K.members .. name, K.outcomes .. name, K.hours .. name)
+redis.call('HSET', key, 'own', own, 'spec', spec, 'state', 'created', 'at', NOW, 'ends', decimal(NOW + UNSTARTED_FOR))
 for field, value in pairs(heeded) do
   redis.call('HSET', key, field, value)
 end

@@ -2,7 +2,8 @@
 -- KEYS: none (see keys.py).
 -- ARGV[2] name  [3] 'start', 'schedule', 'pause', 'resume' or 'cancel'
 --     [4] schedule: the instant (ms) at which it starts; pause: the cause ('': a person said so)
--- Returns {1 done, 0 not from the state that it is in, -1 no such campaign; its state before}.
+-- Returns {1 done, 0 not from the state that it is in, -1 no such campaign; its state before ('late': it was not started in
+-- time, and is about to end)}.
 
 local FROM = {
   start = {created = true, scheduled = true},
@@ -15,18 +16,20 @@ local FROM = {
 local COMES_TO = {start = 'running', schedule = 'scheduled', pause = 'paused', resume = 'running', cancel = 'canceled'}
 
 local name, what = ARGV[2], ARGV[3]
-local state = redis.call('HGET', K.campaign .. name, 'state')
+local state, ends = unpack(redis.call('HMGET', K.campaign .. name, 'state', 'ends'))
 if not state then
   return close({-1, ''})
 elseif state == COMES_TO[what] and what ~= 'schedule' then
   return close({1, state}) -- it is so: perhaps by this very call, whose reply was lost
 elseif not FROM[what][state] then
   return close({0, state})
+elseif state == 'created' and what ~= 'cancel' and ends and tonumber(ends) <= NOW then
+  return close({0, 'late'})
 end
 if what == 'start' then
   begin_campaign(name)
 elseif what == 'schedule' then
-  redis.call('HSET', K.campaign .. name, 'state', 'scheduled', 'start_at', ARGV[4])
+  redis.call('HSET', K.campaign .. name, 'state', 'scheduled', 'start_at', ARGV[4], 'ends', end_from(name, ARGV[4]))
   redis.call('ZADD', K.starts, ARGV[4], name)
 elseif what == 'pause' then
   pause_campaign(name, ARGV[4])

@@ -1,11 +1,15 @@
--- What the tick does for campaigns: starts those whose time has come, pauses those that fail, and brings them to their end.
+-- What the tick does for campaigns: starts those whose time has come, pauses those that fail, brings them to their end, and
+-- forgets those that are no longer kept.
 
 local look_after_campaigns
 do
   local FIELDS = {
     'state', 'complete', 'ends', 'open_until', 'pause_at', 'pause_over', 'created', 'retrying', 'sending', 'sent', 'uncertain',
-    'walked', 'unreported',
+    'walked', 'alive', 'lost', 'unreported', 'ended',
   }
+  local UNDER_WAY = {'created', 'retrying', 'sending'}
+  local VISITED = 20 -- campaigns of which one tick sees whether they are still kept: others each time
+  local STUCK_AFTER = 600000 -- ms: longer than any claim lasts
 
   local function standing_of(name)
     local c = {}
@@ -16,39 +20,85 @@ do
     return c
   end
 
-  -- Ends messages that have not been sent. Returns how many were looked at.
-  local function end_all(ids, status, reason, stands)
-    for place, r in ipairs(load_all(ids)) do
-      if r and is_waiting(r) and has(r, FLAG.QUEUED) == stands then
+  -- Ends messages that stood in a row. Returns how many were looked at.
+  local function end_all(ids, status, reason)
+    local records = load_all(ids)
+    for place, id in ipairs(ids) do
+      local r = records[place]
+      if r and is_waiting(r) and has(r, FLAG.QUEUED) then
         set(r, FLAG.QUEUED, false)
-        give_up(ids[place], r, status, status == S.EXPIRED and r[F.error] or '', reason)
+        give_up(id, r, status, status == S.EXPIRED and r[F.error] or '', reason)
       end
     end
     return #ids
   end
 
-  -- Ends up to `most` messages of a campaign: those that stand in its rows, then those that wait for an instant.
+  -- Counts as failed what counts as under way, and is not: none of the campaign's messages is, and the records of `lost` of
+  -- them can't be read, or are gone.
+  local function write_off(name, c, lost)
+    local off, pending = 0, tallies[name] or {}
+    local numbers = {}
+    for _, status in ipairs(UNDER_WAY) do
+      numbers[status] = (c[status] or 0) + (pending[status] or 0)
+      off = off + numbers[status]
+    end
+    if off == 0 or off > lost then
+      return -- counts that are wrong, `sendline audit` tells and mends
+    end
+    for status, number in pairs(numbers) do
+      tally(name, status, -number)
+      count(status, -number)
+    end
+    tally(name, 'failed', off)
+    tally(name, 'e:unreadable', off)
+    count('failed', off)
+  end
+
+  -- Ends some of the messages that stand in no row, and goes on behind them the next time. Returns how many were looked at.
+  local function walk(name, c, status, reason, most)
+    local from = c.walked or 0
+    local alive, lost = from > 0 and c.alive or 0, from > 0 and c.lost or 0
+    local ids = redis.call('LRANGE', K.members .. name, from, from + most - 1)
+    local records = load_all(ids)
+    for place, id in ipairs(ids) do
+      local r = records[place]
+      if not r then
+        lost = lost + 1
+        timers[id] = false
+        redis.call('PEXPIRE', K.message .. id, RETENTION, 'NX')
+      elseif is_waiting(r) then
+        alive = alive + 1
+        set(r, FLAG.QUEUED, false)
+        give_up(id, r, status, status == S.EXPIRED and r[F.error] or '', reason)
+      elseif r[F.status] == S.SENDING then
+        alive = alive + 1
+      end
+    end
+    if #ids == most then
+      redis.call('HSET', K.campaign .. name, 'walked', from + #ids, 'alive', alive, 'lost', lost)
+      return #ids
+    end
+    redis.call('HSET', K.campaign .. name, 'walked', 0)
+    if alive == 0 then
+      write_off(name, c, lost)
+    end
+    return #ids
+  end
+
+  -- Ends up to `most` messages of a campaign: those that stand in its rows, then all others. Returns how many were looked at.
   local function drain(name, c, status, reason, most)
     local left = most
     each_row_of(name, function(kind, route, row)
-      local line = BULK .. ':' .. route
       while left > 0 do
-        local ids = redis.call('LPOP', row_key(line, row), left)
+        local ids = redis.call('LPOP', row_key(BULK .. ':' .. route, row), left)
         if not ids or #ids == 0 then
-          redis.call('ZREM', kind .. line, row)
-          redis.call('ZREM', K.resting .. line, row)
-          redis.call('SREM', senders_key(line, name), row)
-          return
+          return drop_row(name, kind, route, row)
         end
-        left = left - end_all(ids, status, reason, true)
+        left = left - end_all(ids, status, reason)
       end
     end)
     if left > 0 then
-      local from = c.walked or 0
-      local ids = redis.call('LRANGE', K.members .. name, from, from + left - 1)
-      end_all(ids, status, reason, false)
-      redis.call('HSET', K.campaign .. name, 'walked', #ids < left and 0 or from + #ids)
-      left = left - #ids
+      left = left - walk(name, c, status, reason, left)
     end
     return most - left
   end
@@ -73,15 +123,46 @@ do
 
   local function finish_campaign(name, c)
     local key = K.campaign .. name
-    if c.state ~= 'canceled' then
+    if c.state and c.state ~= 'canceled' then
       redis.call('HSET', key, 'state', 'finished', 'ended', NOW)
     end
     redis.call('SREM', K.running, name)
-    redis.call('SREM', K.stilled, name)
+    redis.call('HDEL', K.weights, name)
+    clear_rows(name)
     redis.call('DEL', K.outcomes .. name, K.hours .. name)
     redis.call('PEXPIRE', key, RETENTION)
     redis.call('PEXPIRE', K.members .. name, RETENTION)
-    redis.call('HDEL', K.weights, name)
+  end
+
+  -- Forgets a campaign that is no longer kept, with what late news has left of it, and ends one that was never started.
+  local function visit(name)
+    local state, ends, at = unpack(redis.call('HMGET', K.campaign .. name, 'state', 'ends', 'at'))
+    if not state then
+      redis.call('DEL', K.campaign .. name, K.members .. name, K.outcomes .. name, K.hours .. name)
+      redis.call('ZREM', K.campaigns, name)
+      redis.call('ZREM', K.starts, name)
+      redis.call('HDEL', K.weights, name)
+      clear_rows(name)
+    elseif state == 'created' then
+      ends = tonumber(ends) or at + UNSTARTED_FOR -- it was founded by a release that knew no end of it
+      if ends <= NOW then
+        redis.call('HSETNX', K.campaign .. name, 'ends', decimal(ends))
+        redis.call('SADD', K.running, name)
+      end
+    end
+  end
+
+  -- What to do with what is left of a campaign: the status that it gets, and why; nil: nothing.
+  local function fate_of(c)
+    if c.state == 'canceled' then
+      return S.CANCELED, 'its campaign was canceled'
+    elseif c.ends <= NOW then
+      return S.EXPIRED, c.state == 'created' and 'its campaign was not started in time' or 'its campaign ended'
+    end
+  end
+
+  local function is_stuck(c)
+    return (c.sending or 0) > 0 and (c.ended or c.ends) + STUCK_AFTER <= NOW
   end
 
   local function is_over(c)
@@ -93,7 +174,14 @@ do
   -- Returns how many messages were looked at: `most` where there may be more.
   function look_after_campaigns(most)
     for _, name in ipairs(redis.call('ZRANGEBYSCORE', K.starts, '-inf', NOW, 'LIMIT', 0, most)) do
-      begin_campaign(name)
+      if redis.call('HGET', K.campaign .. name, 'state') == 'scheduled' then
+        begin_campaign(name)
+      else
+        redis.call('ZREM', K.starts, name)
+      end
+    end
+    for _, name in ipairs(redis.call('ZRANDMEMBER', K.campaigns, VISITED)) do
+      visit(name)
     end
     local looked_at = 0
     for _, name in ipairs(redis.call('SMEMBERS', K.running)) do
@@ -103,11 +191,10 @@ do
       end
       if not c.state or is_over(c) then
         finish_campaign(name, c)
-      elseif c.waiting > 0 and looked_at < most then
-        if c.state == 'canceled' then
-          looked_at = looked_at + drain(name, c, S.CANCELED, 'its campaign was canceled', most - looked_at)
-        elseif c.ends <= NOW then
-          looked_at = looked_at + drain(name, c, S.EXPIRED, 'its campaign ended', most - looked_at)
+      elseif (c.waiting > 0 or is_stuck(c)) and looked_at < most then
+        local status, reason = fate_of(c)
+        if status then
+          looked_at = looked_at + drain(name, c, status, reason, most - looked_at)
         end
       end
     end

@@ -52,6 +52,22 @@ local function write_timers()
   end
 end
 
+-- Counts for a campaign that is still there: what comes later would be kept for ever.
+local function write_tally(campaign, changes)
+  local key = K.campaign .. campaign
+  if redis.call('EXISTS', key) == 0 then
+    return
+  end
+  for name, by in pairs(changes) do
+    if by ~= 0 then
+      redis.call('HINCRBY', key, name, by)
+    end
+  end
+  if outcomes[campaign] then
+    redis.call('APPEND', K.outcomes .. campaign, outcomes[campaign])
+  end
+end
+
 local function close(reply)
   if next(unsaved) then
     write_records()
@@ -69,14 +85,7 @@ local function close(reply)
     end
   end
   for campaign, changes in pairs(tallies) do
-    for name, by in pairs(changes) do
-      if by ~= 0 then
-        redis.call('HINCRBY', K.campaign .. campaign, name, by)
-      end
-    end
-  end
-  for campaign, newest in pairs(outcomes) do
-    redis.call('APPEND', K.outcomes .. campaign, newest)
+    write_tally(campaign, changes)
   end
   for account, by in pairs(flights) do
     if by ~= 0 then

@@ -61,6 +61,9 @@ do
     if till > known[campaign] then
       known[campaign] = till
       redis.call('HSET', K.campaign .. campaign, 'open_until', till)
+      for _, kept in ipairs({K.campaign, K.members}) do -- one that has ended is kept for longer than its messages, too
+        redis.call('PEXPIRE', kept .. campaign, decimal(till - NOW + RETENTION), 'GT')
+      end
     end
   end
 end
