@@ -54,7 +54,7 @@ def measure(session: Session, book: Book, asked: Asked) -> None:
         ("CPU a row", "µs", own / number * 1e6),
         ("Redis CPU a row", "µs", redis / number * 1e6),
         ("Redis memory, waiting", "B", waiting / number),
-        ("Redis memory, sent", "B", final / number),
+        ("Redis memory, final", "B", final / number),
     ):
         book.add(PART, "Sendline", what, unit, value)
     book.note(PART, f"`Producer.campaign(...)` of a CSV of {number:,} rows, 60 bytes each, with a template")

@@ -93,7 +93,7 @@ def _memory(book: Book, processes: tuple[int, ...]) -> Iterator[Target]:
         ("Redis memory, a single message waits", book.middle(part, "Sendline", "Redis memory, waiting"), 600),
         ("Redis memory, a single message is final", book.middle(part, "Sendline", "Redis memory, sent"), 350),
         ("Redis memory, a recipient waits", campaign("Redis memory, waiting"), 250),
-        ("Redis memory, a recipient is final", campaign("Redis memory, sent"), 200),
+        ("Redis memory, a recipient is final", campaign("Redis memory, final"), 200),
     ):
         yield from at_most(told, found, most, " B")
 

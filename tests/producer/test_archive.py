@@ -59,7 +59,7 @@ def read(raw):
 @pytest.fixture(scope="module")
 def script():
     text = "\n".join([prelude(ALONE["recall"]), FILES_AND_RETURNS])
-    return unkept(divided(_with_constants(text)), when_full=True)
+    return unkept(divided(_with_constants(text)), "allow-oom")
 
 
 @pytest.fixture

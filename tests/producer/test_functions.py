@@ -3,6 +3,7 @@
 import pytest
 import redis
 
+from sendline.contract.errors import LedgerError
 from sendline.ledger.call import Call
 from sendline.ledger.functions import divided, library, unkept
 from sendline.ledger.replies import ErrorReply
@@ -52,7 +53,7 @@ return reply
 
 @pytest.fixture
 def taught(raw):
-    raw.function_load(library("verb", divided(SCRIPT), when_full=False), replace=True)
+    raw.function_load(library("verb", divided(SCRIPT)), replace=True)
     return lambda number: raw.fcall("verb", 0, number)
 
 
@@ -72,12 +73,12 @@ def test_a_fault_in_one_call_leaves_nothing_for_the_next(taught):
 
 def test_its_text_does_the_same_without_being_kept(raw):
     raw.function_flush()
-    assert raw.eval(unkept(divided(SCRIPT), when_full=True), 0, 5) == [10, 22, 3]
+    assert raw.eval(unkept(divided(SCRIPT), "allow-oom"), 0, 5) == [10, 22, 3]
     assert raw.function_list(library="verb") == []
 
 
 def test_only_constants_and_functions_are_made_once():
-    text = library("verb", divided(SCRIPT), when_full=False)
+    text = library("verb", divided(SCRIPT))
     made, _, steps = text.partition("steps[#steps + 1]")
     assert "local ONE = 1\nlocal MANY = {1, 2, named = ONE}" in made
     assert "NOW = tonumber(ARGV[1])\nseen, late = {}\nTWICE = NOW + NOW" in steps
@@ -88,7 +89,7 @@ def test_a_script_that_uses_more_locals_than_a_function_may_is_divided_further(r
     names = [f"local_{n}" for n in range(150)]
     lines = [f"local {name} = tonumber(ARGV[1])" for name in names]
     text = divided("\n".join([*lines, f"return {names[0]} + {names[-1]}"]))
-    raw.function_load(library("wide", text, when_full=False), replace=True)
+    raw.function_load(library("wide", text), replace=True)
     assert raw.fcall("wide", 0, 2) == 4
 
 
@@ -123,3 +124,18 @@ def test_a_function_that_another_process_loaded_meanwhile_is_called():
 def test_what_a_server_says_against_functions_is_told():
     with pytest.raises(ErrorReply, match="NOPERM"):
         Call(script("claim"), [], str).again(ErrorReply("NOPERM this user has no permissions"), b"")
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_only_reads_is_answered_by_a_server_that_takes_no_writes(world, raw, known):
+    message_id = world.accept()
+    assert world.get(message_id)
+    if not known:
+        raw.function_flush()
+    raw.config_set("min-replicas-to-write", 1)
+    try:
+        assert world.get(message_id).status == "created"
+        with pytest.raises(LedgerError, match=r"(?i)replicas"):
+            world.accept()
+    finally:
+        raw.config_set("min-replicas-to-write", 0)

@@ -15,8 +15,8 @@ START_WORDS: Final = ("START", "UNSTOP", "YES")
 HELP_WORDS: Final = ("HELP", "INFO", "AIDE")
 
 _AROUND: Final = re.compile(r"^[\W_]+|[\W_]+$")
-_UNWRITTEN: Final = frozenset({"Mn", "Cf"})
-"""The categories of accents, and of what nobody sees, such as a space of no width."""
+_LATIN: Final = "LATIN "
+"""What Unicode's names of Latin letters begin with: they are often written without their accents."""
 
 
 class Keyword(StrEnum):
@@ -38,23 +38,39 @@ class Keywords:
     help: frozenset[str] = frozenset(HELP_WORDS)
 
     def __post_init__(self) -> None:
-        """Write the words as they are compared; what is none without its marks can't be asked for."""
+        """Write the words as they are compared; what has no letters can't be asked for."""
         for name in ("stop", "start", "help"):
-            words = filter(None, map(_compared, getattr(self, name)))
+            words = filter(None, map(_folded, getattr(self, name)))
             object.__setattr__(self, name, frozenset(words))
 
     def read(self, text: str) -> Keyword | None:
-        """Return what `text` asks for: it is one of the words, however it is written."""
-        word = _compared(text)
-        if word in self.stop:
-            return Keyword.STOP
-        if word in self.start:
-            return Keyword.START
-        return Keyword.HELP if word in self.help else None
+        """Return what `text` asks for: it is one of the words, however it is written.
+
+        Accents of Latin letters may be left out, or be too many; other ones make another word.
+        """
+        word = _folded(text)
+        for keyword, words in (
+            (Keyword.STOP, self.stop),
+            (Keyword.START, self.start),
+            (Keyword.HELP, self.help),
+        ):
+            if word in words or _plain(word) in words or word in map(_plain, words):
+                return keyword
+        return None
 
 
-def _compared(text: str) -> str:
-    """Return `text` in upper case, its spaces single, without accents and what stands around its letters."""
-    letters = unicodedata.normalize("NFKD", text.upper())
-    written = "".join(each for each in letters if unicodedata.category(each) not in _UNWRITTEN)
-    return _AROUND.sub("", " ".join(written.split()))
+def _folded(text: str) -> str:
+    """Return `text` in upper case, its spaces single, without what is unseen or stands around its letters."""
+    letters = unicodedata.normalize("NFKC", text.upper())
+    seen = "".join(each for each in letters if unicodedata.category(each) != "Cf")
+    return _AROUND.sub("", " ".join(seen.split()))
+
+
+def _plain(word: str) -> str:
+    """Return `word` without the accents of its Latin letters."""
+    kept: list[str] = []
+    for each in unicodedata.normalize("NFD", word):
+        is_accent = unicodedata.category(each) == "Mn"
+        if not (is_accent and kept and unicodedata.name(kept[-1], "").startswith(_LATIN)):
+            kept.append(each)
+    return unicodedata.normalize("NFC", "".join(kept))

@@ -42,16 +42,17 @@ class Call(Generic[T]):
     def again(self, loaded: Any, seen: bytes) -> tuple[Argument, ...]:
         """Return the command that follows `loading`, which was answered by `loaded`.
 
-        Raises ErrorReply where the server refuses functions.
+        Raises ErrorReply where the server refuses functions; but it may still answer what only reads.
         """
-        if is_full(loaded):
+        if not isinstance(loaded, ErrorReply) or str(loaded).endswith("already exists"):
+            return self.command(seen)
+        only_reads = isinstance(self.target, Script) and self.target.alone
+        if only_reads or is_full(loaded):
             return self.unkept(seen)
-        if isinstance(loaded, ErrorReply) and not str(loaded).endswith("already exists"):
-            raise loaded
-        return self.command(seen)
+        raise loaded
 
     def unkept(self, seen: bytes) -> tuple[Argument, ...]:
-        """Return the call with the script's text, for a server that has no memory left.
+        """Return the call with the script's text, for a server that has no memory left, or takes no writes.
 
         It keeps no function then, and calls none that may write; what only has to look is answered this way,
         such as a message that was accepted before.

@@ -39,30 +39,31 @@ local function run()
 end"""
 
 
-def library(name: str, divided: str, *, when_full: bool) -> str:
+def library(name: str, divided: str, flags: str = "") -> str:
     """Return the library whose one function, `name` like itself, does what a `divided` script does.
 
-    `when_full`: it may be called while the server has no memory left (maxmemory).
+    `flags`: `allow-oom`, it may be called while the server has no memory left (maxmemory); `no-writes`, also
+    while the server takes no writes.
     """
-    flags = "'allow-oom'" if when_full else ""
+    named = f"'{flags}'" if flags else ""
     return f"""#!lua name={name}
 local KEYS, ARGV
 {divided}
-redis.register_function{{function_name = '{name}', flags = {{{flags}}}, callback = function(keys, arguments)
+redis.register_function{{function_name = '{name}', flags = {{{named}}}, callback = function(keys, arguments)
   KEYS, ARGV = keys, arguments
   return run()
 end}}
 """
 
 
-def unkept(divided: str, *, when_full: bool) -> str:
-    """Return what EVAL takes: the same steps, for a server that has no memory left.
+def unkept(divided: str, flags: str = "") -> str:
+    """Return what EVAL takes: the same steps, for a server that keeps no more functions.
 
-    Without `when_full` it is refused there at its first write that takes memory, and not before: what only
-    reads is answered.
+    Without `flags` it is refused there at its first write that takes memory, and not before: what only reads
+    is answered.
     """
-    flags = "#!lua flags=allow-oom\n" if when_full else ""
-    return f"""{flags}local given = ARGV
+    told = f"#!lua flags={flags}\n" if flags else ""
+    return f"""{told}local given = ARGV
 local ARGV = given
 {divided}
 return run()

@@ -10,5 +10,5 @@ T = TypeVar("T")
 
 
 def recall(message_ids: Sequence[bytes], read: Callable[[list[bytes | None]], T]) -> Call[T]:
-    """Read records of messages, 1 to 1,000 of them, and what `read` makes of them; None: it is not kept."""
+    """Read records of messages, 1 to 5,000 of them, and what `read` makes of them; None: it is not kept."""
     return Call(script("recall"), [*message_ids], read)

@@ -81,29 +81,30 @@ class Script:
     """The name by which the server knows it, as function and as library."""
     divided: str = field(repr=False)
     """Its text (see functions.py)."""
-    grows: bool
-    """It fills the ledger."""
+    flags: str
+    """See functions.py."""
     alone: bool
     """It is told nothing of what its caller has seen, and tells nothing of that."""
 
     @property
     def library(self) -> str:
         """What FUNCTION LOAD takes."""
-        return library(self.function, self.divided, when_full=not self.grows)
+        return library(self.function, self.divided, self.flags)
 
     @property
     def unkept(self) -> str:
-        """What EVAL takes, where the server has no memory left."""
-        return unkept(self.divided, when_full=not self.grows)
+        """What EVAL takes, where the server keeps no more functions."""
+        return unkept(self.divided, self.flags)
 
 
 @cache
 def script(verb: str, clock: str = SERVER_CLOCK) -> Script:
     """Return the script of `verb`, with the prelude before it."""
-    text, grows = divided(source(verb, clock)), verb in GROWING
-    whole = library("", text, when_full=not grows)  # what is around the text tells releases apart, too
+    text, alone = divided(source(verb, clock)), verb in ALONE
+    flags = "no-writes" if alone else "" if verb in GROWING else "allow-oom"
+    whole = library("", text, flags)  # what is around the text tells releases apart, too
     digest = sha1(whole.encode(), usedforsecurity=False).hexdigest()
-    return Script(verb, f"{OURS}{verb}_{digest[:12]}", text, grows, verb in ALONE)
+    return Script(verb, f"{OURS}{verb}_{digest[:12]}", text, flags, alone)
 
 
 def source(verb: str, clock: str = SERVER_CLOCK) -> str:

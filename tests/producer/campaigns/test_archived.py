@@ -15,7 +15,13 @@ LIMITS = Limits()
 
 
 def people(number):
-    return [{"to": f"+1311{5_550_000 + place}", "name": f"name {place}"} for place in range(number)]
+    return [
+        {
+            "to": f"+1311{5_550_000 + place}",
+            "name": f"a name that takes more bytes than an entry may, {place}",
+        }
+        for place in range(number)
+    ]
 
 
 @pytest.fixture
@@ -107,7 +113,7 @@ def test_it_takes_few_bytes(sent, report, raw):
 
 
 def test_a_later_receipt_corrects_it_and_keeps_it_no_longer(sent, report, raw):
-    campaign = sent(30)
+    campaign = sent(30, recipients=[{"to": each["to"], "name": "Ada"} for each in people(30)])
     report(campaign, Status.UNDELIVERED)
     assert records(raw) == []
     for key in shelves(raw):
@@ -243,3 +249,32 @@ def test_what_differs_in_too_much_keeps_a_record_of_its_own(producer, hands, pub
     reasons = {each.timeline[-1].reason for each in producer.campaign("sale").messages()}
     assert len(reasons) == 60
     assert faults_of(ledger) == []
+
+
+def test_those_that_fit_nowhere_leave_the_patterns_to_others(producer, hands, publish, ledger, raw):
+    publish("main", rate=1_000_000, burst=1_000_000)
+    long = [{**each, "more": "x" * 60} for each in people(30)]
+    producer.campaign("sale", text="Hi {{ name }}{{ more }}", sender=SENDER, recipients=long).start()
+    claims = hands.claim()
+    hands.settle(claims[:20], Status.FAILED, code="rejected")
+    assert raw.keys(KEYS["patterns"] + "*") == []
+    hands.settle(claims[20:], deadline=0)
+    assert sum(raw.hlen(key) for key in shelves(raw)) == 10
+    assert all(raw.pttl(key) > 0 for key in raw.scan_iter(KEYS["patterns"] + "*"))
+
+
+def test_a_record_that_leaves_a_shelf_without_an_end_has_one(sent, report, ledger, raw):
+    campaign = sent(20, recipients=[{"to": each["to"], "name": "Ada"} for each in people(20)])
+    report(campaign, Status.UNDELIVERED)
+    for key in shelves(raw):
+        raw.persist(key)
+    news = [
+        work.Reported(
+            "main", Status.DELIVERED, provider_id=each.provider_id, reason=f"{place} " + "a reason " * 9
+        )
+        for place, each in enumerate(campaign.messages())
+    ]
+    assert set(ledger.run(work.receive(LIMITS, news))) == {"applied"}
+    assert len(records(raw)) == 20 - 15  # the other patterns
+    assert all(raw.pttl(key) > 0 for key in records(raw))
+    assert [each.status for each in campaign.messages()] == [Status.DELIVERED] * 20

@@ -103,6 +103,12 @@ def test_words_are_configured_however_they_are_written():
     assert [words.read(each) for each in ("", "!", "STOP")] == [None] * 3
 
 
+def test_marks_that_make_another_word_are_kept():
+    words = Keywords(stop=frozenset({"D\u1eeaNG", "\u0e2b\u0e22\u0e38\u0e14"}))
+    assert [words.read(each) for each in ("d\u1eebng", "dung", "\u0e2b\u0e22\u0e38\u0e14")] == ["stop"] * 3
+    assert [words.read(each) for each in ("d\u00f9ng", "d\u1ee5ng", "\u0e2b\u0e22\u0e14")] == [None] * 3
+
+
 def test_the_words_are_those_that_are_configured(tmp_path):
     with housed(tmp_path, reading=Reading(Keywords(stop=frozenset({"BASTA"})))) as house:
         house.post(house.account_url(), written("stop", "1"))

@@ -84,6 +84,10 @@ class Standing:
         """Iterate over the ids."""
         return iter(self._first)
 
+    def __contains__(self, message_id: bytes) -> bool:
+        """Return whether an id stands somewhere."""
+        return message_id in self._first
+
     def add(self, row: str, message_ids: "Iterable[bytes]") -> None:
         """Take in some ids of a row."""
         if not self._names or self._names[-1] != row:
@@ -204,16 +208,18 @@ class Reader:
                 break
         for filed in self._archived(part, parts):  # behind the others: what moves there meanwhile is seen
             fresh = [each for each in filed if each not in known]
-            known.update(fresh)
+            known.update(each for each in fresh if each in standing)  # all of them would be too many
             self._note_all(seen, standing, fresh)
         self._note_all(seen, standing, [each for each in standing if each not in known])
 
     def _archived(self, part: int, parts: int) -> "Iterator[list[bytes]]":
         """Read the ids of the messages of a part whose records are on shelves."""
-        cursor = 0
+        cursor, read = 0, set[bytes]()
         while True:
-            cursor, shelves = self._ledger.run(audit.scan_archive(cursor, part=part, parts=parts))
-            for some in in_steps(shelves, SHELVES):
+            cursor, found = self._ledger.run(audit.scan_archive(cursor, part=part, parts=parts))
+            fresh = [each for each in dict.fromkeys(found) if each not in read]
+            read.update(fresh)
+            for some in in_steps(fresh, SHELVES):
                 yield self._ledger.run(audit.filed(some))
             if cursor == 0:
                 return

@@ -120,7 +120,7 @@ class Dispatcher:
                 if claimed.signed_off or claimed.behind:
                     return
                 bell.go_on()
-                if claimed.claims:
+                if claimed.claims or may_sign_off:  # the only one that is awake: it asks again after LINGER
                     busy_at = time.monotonic()
                 await self._rest(self._pause(claimed))
         await self._sign_off()

@@ -1,6 +1,6 @@
 -- Reads the records of messages, wherever they are kept. Stands alone: behind shelves and archive, without the prelude.
 -- KEYS: none (see keys.py).
--- ARGV[1..] ids, up to 1000
+-- ARGV[1..] ids, up to 5000
 -- Returns for each its record, or nothing.
 
 local keys = {}

@@ -70,7 +70,7 @@ do
         alive = alive + 1
         set(r, FLAG.QUEUED, false)
         give_up(id, r, status, status == S.EXPIRED and r[F.error] or '', reason)
-      elseif r[F.status] == S.SENDING then
+      elseif r[F.status] == S.SENDING or r[F.status] == S.UNCERTAIN then -- that may be sent again
         alive = alive + 1
       end
     end

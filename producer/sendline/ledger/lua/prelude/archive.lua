@@ -56,13 +56,14 @@ do
       local value, usual = values[place], pattern[place]
       if value ~= usual then
         n = n + 1
-        places[n], new[n] = place, both_numbers(value, usual) and value - usual or value
+        local exact = both_numbers(value, usual) and usual + (value - usual) == value
+        places[n], new[n] = place, exact and value - usual or value
       end
     end
     return cmsgpack.pack(number, string.char(unpack(places)), unpack(new))
   end
 
-  local function campaign_of(id)
+  local function known_of(id)
     local beginning = id:sub(1, BEGINNING)
     local known = campaigns[beginning]
     if not known then
@@ -110,7 +111,7 @@ do
 
   -- What is kept of a message, what is known of such messages, and the shelf; nothing where it isn't there.
   local function find(id)
-    local known = campaign_of(id)
+    local known = known_of(id)
     for level = known.size > 0 and level_of(known.size) or -1, 0, -1 do
       local shelf = shelf_of(known, level, id)
       local raw = redis.call('HGET', shelf, id:sub(BEGINNING + 1))
@@ -141,20 +142,20 @@ do
     return readable and cmsgpack.pack(r) or raw, shelf
   end
 
-  -- A pattern names nobody: what differs anyway is left out of it.
+  -- Leaves a pattern of values, if they follow it closely enough. It names nobody: what differs anyway is left out of it.
+  -- Returns what is kept of the values.
   local function leave_pattern(known, values)
-    local number = #known.raw + 1
-    if number > PATTERNS_MOST then
-      return false
-    end
-    local pattern = {unpack(values)}
+    local number, pattern = #known.raw + 1, {unpack(values)}
     pattern[F.to], pattern[F.provider_id], pattern[F.extras] = 0, '', ''
-    known.patterns[number], known.raw[number] = pattern, cmsgpack.pack(unpack(pattern))
-    known.new[number] = true
-    return number
+    local raw = differing(values, pattern, number)
+    if #raw <= LONGEST then
+      known.patterns[number], known.raw[number] = pattern, cmsgpack.pack(unpack(pattern))
+      known.new[number] = true
+      return raw
+    end
   end
 
-  -- What is kept of values where they follow a pattern closely enough, an earlier one or their own.
+  -- What is kept of values where they follow a pattern closely enough, an earlier one or their own; else nothing.
   local function kept_of(known, values)
     for number = 1, #known.raw do
       local pattern = pattern_of(known, number)
@@ -165,15 +166,16 @@ do
         end
       end
     end
-    local number = #values <= VALUES_MOST and leave_pattern(known, values)
-    return number and differing(values, known.patterns[number], number)
+    if #values <= VALUES_MOST and #known.raw < PATTERNS_MOST then
+      return leave_pattern(known, values)
+    end
   end
 
   -- Puts a record on its shelf. Returns whether it fits there.
   function archive(id, r)
     local readable, values = pcall(spread, r)
-    local raw = readable and kept_of(campaign_of(id), values)
-    if not raw or #raw > LONGEST then
+    local raw = readable and kept_of(known_of(id), values)
+    if not raw then
       return false
     end
     filed[id], raws[id] = r, raw
@@ -198,6 +200,8 @@ do
       end
       if known.added > 0 then
         redis.call('HINCRBY', key, 'size', known.added)
+      end
+      if known.added > 0 or next(known.new) then
         keep(key, span)
       end
     end
@@ -207,7 +211,7 @@ do
   function write_archive(span)
     local gone = {}
     for id in pairs(filed) do
-      local known, shelf = campaign_of(id), pulled[id]
+      local known, shelf = known_of(id), pulled[id]
       if not shelf then
         shelf = shelf_of(known, level_of(known.size), id)
         known.size, known.added = known.size + 1, known.added + 1

@@ -60,6 +60,9 @@ do
     known[campaign] = known[campaign] or tonumber(redis.call('HGET', K.campaign .. campaign, 'open_until') or 0)
     if till > known[campaign] then
       known[campaign] = till
+      if redis.call('EXISTS', K.campaign .. campaign) == 0 then
+        return
+      end
       redis.call('HSET', K.campaign .. campaign, 'open_until', till)
       for _, kept in ipairs({K.campaign, K.members}) do -- one that has ended is kept for longer than its messages, too
         redis.call('PEXPIRE', kept .. campaign, decimal(till - NOW + RETENTION), 'GT')
@@ -197,6 +200,7 @@ do
       await_news(r[F.campaign], NOW + deadline)
     elseif has(r, FLAG.TEMPLATED) then
       set(r, FLAG.UNREPORTED, true)
+      r[F.extras] = '' -- it is final, and not sent again
       tally(r[F.campaign], 'unreported', 1)
     end
     save(id, r, deadline + RETENTION)

@@ -138,8 +138,8 @@ local function amend(id, r)
     redis.call('SET', K.message .. id, cmsgpack.pack(r), 'KEEPTTL')
   elseif not archive(id, r) then
     local left = pulled[id] and redis.call('PTTL', pulled[id]) or RETENTION
+    redis.call('SET', K.message .. id, cmsgpack.pack(r), 'PX', left > 0 and left or RETENTION)
     take_out(id)
-    redis.call('SET', K.message .. id, cmsgpack.pack(r), 'PX', left)
   end
 end
 
