@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -36,12 +36,22 @@ class Keywords:
     stop: frozenset[str] = frozenset(STOP_WORDS)
     start: frozenset[str] = frozenset(START_WORDS)
     help: frozenset[str] = frozenset(HELP_WORDS)
+    _spelled: dict[str, set[Keyword]] = field(init=False, repr=False, compare=False)
+    _unaccented: dict[str, set[Keyword]] = field(init=False, repr=False, compare=False)
+    """By the words, and by the words without accents: what they ask for."""
 
     def __post_init__(self) -> None:
         """Write the words as they are compared; what has no letters can't be asked for."""
-        for name in ("stop", "start", "help"):
-            words = filter(None, map(_folded, getattr(self, name)))
-            object.__setattr__(self, name, frozenset(words))
+        spelled: dict[str, set[Keyword]] = {}
+        plain: dict[str, set[Keyword]] = {}
+        for keyword in Keyword:
+            words = frozenset(filter(None, map(_folded, getattr(self, keyword))))
+            object.__setattr__(self, keyword, words)
+            for word in words:
+                spelled.setdefault(word, set()).add(keyword)
+                plain.setdefault(_plain(word), set()).add(keyword)
+        object.__setattr__(self, "_spelled", spelled)
+        object.__setattr__(self, "_unaccented", plain)
 
     def read(self, text: str) -> Keyword | None:
         """Return what `text` asks for: it is one of the words, however it is written.
@@ -49,14 +59,13 @@ class Keywords:
         Accents of Latin letters may be left out, or be too many; other ones make another word.
         """
         word = _folded(text)
-        for keyword, words in (
-            (Keyword.STOP, self.stop),
-            (Keyword.START, self.start),
-            (Keyword.HELP, self.help),
-        ):
-            if word in words or _plain(word) in words or word in map(_plain, words):
-                return keyword
-        return None
+        none: set[Keyword] = set()
+        found = (
+            self._spelled.get(word, none)
+            | self._spelled.get(_plain(word), none)
+            | self._unaccented.get(word, none)
+        )
+        return next((keyword for keyword in Keyword if keyword in found), None)
 
 
 def _folded(text: str) -> str:

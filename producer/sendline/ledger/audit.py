@@ -128,9 +128,8 @@ def scan_archive(cursor: int, *, part: int, parts: int) -> Call[tuple[int, list[
     def read(reply: Any) -> tuple[int, list[bytes]]:
         return int(reply[0]), _after(reply[1], "archive")
 
-    digits = "0123456789abcdef"[
-        part * 16 // parts : (part + 1) * 16 // parts
-    ]  # the first half of an id's last byte
+    first, size = part * 16 // parts, 16 // parts  # of what the first half of an id's last byte may be
+    digits = "0123456789abcdef"[first : first + size]
     pattern = f"{KEYS['archive']}{'?' * _BEGINNING}[{digits}]*"
     return Call("SCAN", [cursor, "MATCH", pattern, "COUNT", SCANNED], read)
 

@@ -46,8 +46,7 @@ class Call(Generic[T]):
         """
         if not isinstance(loaded, ErrorReply) or str(loaded).endswith("already exists"):
             return self.command(seen)
-        only_reads = isinstance(self.target, Script) and self.target.alone
-        if only_reads or is_full(loaded):
+        if self._is_alone or is_full(loaded):
             return self.unkept(seen)
         raise loaded
 
@@ -63,10 +62,13 @@ class Call(Generic[T]):
 
     def answer(self, reply: Any, lineage: "Lineage") -> T:
         """Return what the caller wants of `reply`; `lineage` learns how far the ledger has come."""
-        tells = isinstance(self.target, Script) and not self.target.alone
+        tells = isinstance(self.target, Script) and not self._is_alone
         return self.read(lineage.take(reply) if tells else reply)
+
+    @property
+    def _is_alone(self) -> bool:
+        return isinstance(self.target, Script) and self.target.alone
 
     def _told(self, seen: bytes) -> tuple[Argument, ...]:
         """Return the arguments of a script, with what its caller has seen."""
-        alone = isinstance(self.target, Script) and self.target.alone
-        return (*self.arguments,) if alone else (*self.arguments, seen)
+        return (*self.arguments,) if self._is_alone else (*self.arguments, seen)
