@@ -168,7 +168,7 @@ def test_connections_that_come_free_wake_it_once(stage):
         await ended
         for _ in range(10):
             connections.begin("demo")
-        connections.taken({"demo": 0}, [])
+        connections.answered({"demo"})
         timers = set()
         for _ in range(10):
             dispatcher._ended("demo", ended)

@@ -1,7 +1,7 @@
 """The verbs that workers use: claim, settle, sign off, tick, and receipts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from sendline.contract.codes import ErrorCode
@@ -41,6 +41,26 @@ class Claimed:
     """A later call of the same dispatcher came first: this one did nothing."""
     behind: bool = False
     """The ledger came back from an older state: nothing is claimed until `sendline recover`."""
+    full: frozenset[str] = frozenset()
+    """Accounts that have their share of the connections: more may go when a call of theirs ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """How the accounts of a process share its connections: none takes them all by hanging on every call.
+
+    Dynamic thresholds, after A. K. Choudhury and E. L. Hahne, "Dynamic queue length thresholds for
+    shared-memory packet switches", IEEE/ACM Transactions on Networking 6 (2), 1998: what one may hold is a
+    multiple of what is free. One that hangs stops by itself while some is left for others; where nobody else
+    needs it, it still gets most of all; and no share has to be set. The multiple is two: one alone has two
+    thirds of all, six that hang leave a thirteenth.
+    """
+
+    free: int
+    kept_for_urgent: int
+    """So many of them are for urgent messages."""
+    calls: Mapping[str, int]
+    """Calls under way, by account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +81,32 @@ class ClaimRequest:
     """It may end where it finds nothing, and another dispatcher is awake."""
     shares: tuple[float, float] = (0.05, 0.05)
     """The parts of an account's rate that are kept for `normal` and for `bulk` messages."""
-    left: Mapping[str, int] = field(default_factory=dict)
-    """Of these accounts it takes only so many messages now."""
+    sharing: Sharing | None = None
+    """None: the connections are not shared."""
 
 
 def claim(limits: Limits, request: ClaimRequest) -> Call[Claimed]:
     """Take what may go now, with its rate tokens, over all routes."""
 
     def read(reply: Any) -> Claimed:
-        now, next_at, signed_off, *rows = reply
-        claims = tuple(Claim(row[0], row[1], row[2].decode(), Record(row[3])) for row in rows)
+        now, next_at, signed_off, full, *rows = reply
+        each = iter(rows)
+        claims = tuple(
+            Claim(message_id, token, account.decode(), Record(raw))
+            for message_id, token, account, raw in zip(each, each, each, each, strict=True)
+        )
         upcoming = next_at if next_at > 0 else None
-        return Claimed(claims, now, upcoming, signed_off == 1, late=next_at == -1, behind=next_at == _BEHIND)
+        return Claimed(
+            claims,
+            now,
+            upcoming,
+            signed_off == 1,
+            late=next_at == -1,
+            behind=next_at == _BEHIND,
+            full=frozenset(name.decode() for name in full),
+        )
 
+    shared = request.sharing
     arguments: list[Argument] = [
         limits.packed,
         request.dispatcher,
@@ -85,7 +118,7 @@ def claim(limits: Limits, request: ClaimRequest) -> Call[Claimed]:
         round(request.promise * 1000),
         int(request.may_sign_off),
         pack([round(share * 1_000_000) for share in request.shares]),
-        pack(dict(request.left)),
+        pack([shared.free, shared.kept_for_urgent, dict(shared.calls)] if shared else []),
     ]
     return Call(script("claim"), arguments, read)
 

@@ -9,7 +9,7 @@ from sendline import NotFinal, Producer, SendlineError, Status
 from sendline.contract import ids
 from sendline.contract.codes import ErrorCode
 from sendline.contract.keywords import Keywords
-from sendline.ledger import inbound
+from sendline.ledger import inbound, work
 from sendline.ledger.limits import Limits
 from sendline.testing import NoSuchMove, RecordingProducer
 
@@ -160,8 +160,8 @@ class OnLedger(Stage):
     def _claim(self, message, raw):
         """Claim this message and no other: it is the first that waits for its account."""
         self.settle_down()
-        first = message.route[0]
-        claimed = self.world.claim(1, lease=90_000, left=dict.fromkeys(set(ACCOUNTS) - {first}, 0)).claims
+        others = dict.fromkeys(set(ACCOUNTS) - {message.route[0]}, 1)
+        claimed = self.world.claim(1, lease=90_000, sharing=work.Sharing(1, 0, others)).claims
         assert [claim.message_id for claim in claimed] in ([raw], [])
         self.claims |= {claim.message_id: claim for claim in claimed}
 

@@ -1,15 +1,14 @@
 """The connections of a worker process: how many are free, and whose calls hold the others."""
 
 from collections import Counter
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
-from sendline_worker.dispatch.sharing import room_of_one, room_of_several
+from sendline.ledger.work import Sharing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from sendline_worker.dispatch.sharing import Room
+    from collections.abc import Iterable
 
 MOST: Final = 32
 """Messages a claim: small, so that limits are shared evenly and little is on hand when a process dies."""
@@ -30,11 +29,22 @@ class Freed(Enum):
     """An urgent message, or many others."""
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What one claim may take."""
+
+    most: int
+    not_urgent: int
+    """At most so many of these are not urgent."""
+    sharing: Sharing | None
+    """How accounts share the connections, where there are several."""
+
+
 class Connections:
     """Counts calls. What a claim may take is asked for, and told when it has been taken."""
 
     def __init__(self, number: int, *, accounts: int) -> None:
-        """Prepare `number` free connections, for the calls of so many accounts."""
+        """Prepare `number` free connections, which so many accounts share."""
         self.kept_for_urgent = max(1, round(number * URGENT_SHARE)) if number > 1 else 0
         self._number = number
         self._many = max(round(number * MANY_FREE), 1)
@@ -53,18 +63,18 @@ class Connections:
         """Whether a claim is worth it now: else more come free soon."""
         return self.free >= self.kept_for_urgent + self._many
 
-    def room(self) -> "Room":
+    def room(self) -> Room:
         """Return what a claim may take now."""
-        if not self._is_shared:
-            return room_of_one(self.free, self.kept_for_urgent, MOST)
-        room = room_of_several(self.free, self.kept_for_urgent, MOST, self._calls)
-        self._full = set(room.left)  # one of these calls may end before the claim is answered
-        return room
+        free, kept = self.free, self.kept_for_urgent
+        sharing = None
+        if self._is_shared:
+            self._full = set(self._calls)  # one of these calls may end before the claim is answered
+            sharing = Sharing(free, kept, dict(self._calls))
+        return Room(min(free, MOST), min(max(0, free - kept), MOST), sharing)
 
-    def taken(self, left: "Mapping[str, int]", accounts: "Iterable[str]") -> None:
-        """Note of which accounts a claim has taken, each as often as it did, that was bounded by `left`."""
-        taken = Counter(accounts)
-        self._full = {name for name, most in left.items() if taken[name] >= most}
+    def answered(self, full: "Iterable[str]") -> None:
+        """Note which accounts had their share when a claim was answered."""
+        self._full = set(full)
 
     def begin(self, account: str) -> None:
         """Count a call of `account`."""

@@ -149,7 +149,7 @@ class Dispatcher:
         self._unanswered = None
         for claim in claimed.claims:
             self._start(claim, latest(claim.record, asked_at=asked.at, now=claimed.now))
-        self._connections.taken(asked.request.left, [claim.account for claim in claimed.claims])
+        self._connections.answered(claimed.full)
         return claimed
 
     def _ask(self, *, may_sign_off: bool) -> "_Asked":
@@ -165,7 +165,7 @@ class Dispatcher:
             promise=PROMISE,
             may_sign_off=may_sign_off,
             shares=self._bounds.shares,
-            left=room.left,
+            sharing=room.sharing,
         )
         return _Asked(request, elapsed.now())
 

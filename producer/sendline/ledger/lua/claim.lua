@@ -4,10 +4,12 @@
 --     [5] room for what is not urgent  [6] lease ms  [7] horizon us: what may go within it is waited for
 --     [8] promise ms: claims again within  [9] 1: sign off if nothing may go within the horizon
 --     [10] packed array: parts (millionths) of an account's rate kept for normal, and for bulk
---     [11] packed map: account to how many of its messages this dispatcher takes now; others are not bounded
--- Returns {now us, next instant us (0: none), signed off, then for each message {id, token, account, record}},
--- or {now us, -1, 0} where a later call of this dispatcher has come before this one,
--- or {now us, -2, 0} where the ledger is behind what somebody has seen of it: nothing is claimed then.
+--     [11] packed array: the connections that accounts share, {free, kept for urgent messages, map of account to its
+--         calls under way}; empty: nobody shares them
+-- Returns {now us, next instant us (0: none), signed off, {accounts that have their share of the connections}, then for
+-- each message its id, token, account, record},
+-- or {now us, -1, 0, {}} where a later call of this dispatcher has come before this one,
+-- or {now us, -2, 0, {}} where the ledger is behind what somebody has seen of it: nothing is claimed then.
 -- Urgent messages go first, then normal ones, then bulk. But an account owes each lane that waits its share of all that
 -- it sends: what it owes goes before everything else.
 
@@ -19,10 +21,10 @@ local QUANTUM = 8 -- messages of one turn
 local FULL_FOR_US, IN_FLIGHT_FOR_US = 20000, 1000000
 local GATHER_US = 5000 -- at high rates tokens are let gather for so long: one call for several messages
 
-local reply = {NOW_US, 0, 0}
+local reply = {NOW_US, 0, 0, {}}
 
 if BEHIND then
-  return close({NOW_US, -2, 0})
+  return close({NOW_US, -2, 0, {}})
 end
 
 -- The same call again: its reply was lost. What it claimed is returned once more.
@@ -30,7 +32,7 @@ local before = redis.call('GET', K.dispatcher .. dispatcher)
 if before then
   before = cmsgpack.unpack(before)
   if call < before[1] then
-    return close({NOW_US, -1, 0})
+    return close({NOW_US, -1, 0, {}})
   end
   if call == before[1] then
     for place = 2, #before, 2 do
@@ -40,7 +42,8 @@ if before then
       if is_ours and r[F.to] == '' then
         give_back(id, r, S.CREATED, false, 0, 'handed_back', 'what was kept of its recipient was erased', false)
       elseif is_ours then
-        reply[#reply + 1] = {id, token, r[F.account], cmsgpack.pack(r)}
+        local n = #reply
+        reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = id, token, r[F.account], cmsgpack.pack(r)
       end
     end
     reply[2] = next_instant(0) or 0
@@ -48,13 +51,25 @@ if before then
   end
 end
 
--- How many more messages the account may have under way, whatever its rate.
-local function places_of(a)
-  local free = left[a.name] or math.huge
-  if a.in_flight > 0 then
-    free = math.min(free, a.in_flight - a.flying)
+local places_of
+do
+  local ALPHA = 2
+
+  -- How many more messages the account may have under way, whatever its rate. Each takes one of the free connections: so
+  -- many that behind the last there are at most ALPHA times as many under way as are free; one alone it may always have.
+  -- What is kept for urgent messages counts as free only when nothing else is.
+  function places_of(a)
+    local places = math.huge
+    if sharing[1] then
+      local free, kept, own = sharing[1] - #took / 2, sharing[2], sharing[3][a.name] or 0
+      free = free > kept and free - kept or free
+      places = math.max(own == 0 and math.min(free, 1) or 0, math.floor((ALPHA * free - own) / (ALPHA + 1)))
+    end
+    if a.in_flight > 0 then
+      places = math.min(places, a.in_flight - a.flying)
+    end
+    return a.stopped and math.min(places, 1) or places
   end
-  return a.stopped and math.min(free, 1) or free
 end
 
 -- The instant (us) from which the account may go on.
@@ -66,7 +81,11 @@ local function next_of(a)
     redis.call('HSET', K.account .. a.name, 'full', 1) -- a call that ends tells its lines: see closing.lua
     return NOW_US + IN_FLIGHT_FOR_US
   end
-  if places_of(a) <= 0 or (a.cap > 0 and a.used >= a.cap) then
+  if places_of(a) <= 0 then
+    table.insert(reply[4], a.name)
+    return NOW_US + FULL_FOR_US
+  end
+  if a.cap > 0 and a.used >= a.cap then
     return NOW_US + FULL_FOR_US
   end
   local at = instant_of(a, 1)
@@ -76,34 +95,48 @@ local function next_of(a)
   return a.interval < GATHER_US and math.max(at, NOW_US + GATHER_US) or at
 end
 
--- Accounts with lines that may go now: {a, lanes = {[lane] = lines}}, in the order in which they were found. An account
--- is read when its turn comes (a is nil until then, and false where it may not go): room may end before.
-local houses, house_of = {}, {}
+-- Accounts with lines that may go now: {name, a, [lane] = lines}, in the order in which they were found. An account is
+-- read when its turn comes (a is nil until then, and false where it may not go): room may end before.
+local houses = {}
+local gathered = {[0] = 0, 0, 0} -- lines of each lane
 
-local function house_for(name)
-  local house = house_of[name]
-  if not house then
-    house = {name = name, lanes = {[0] = {}, {}, {}}}
-    houses[#houses + 1], house_of[name] = house, house
-  end
-  return house
-end
+local gather
+do
+  local NONE = {}
+  local house_of = {}
 
-local function gather(lane, most)
-  local found = redis.call('ZRANGEBYSCORE', K.ready .. lane, '-inf', NOW_US, 'WITHSCORES', 'LIMIT', 0, most)
-  for place = 1, #found, 2 do
-    local route, name, why, again = found[place], found[place], nil, nil
-    if route:find(',', 1, true) then
-      name, why, again = choose(route)
+  local function line_of(name, lane, line)
+    local house = house_of[name]
+    if not house then
+      house = {name = name, [0] = NONE, NONE, NONE}
+      houses[#houses + 1], house_of[name] = house, house
     end
-    if name then
-      local lines = house_for(name).lanes[lane]
-      local base = math.max(tonumber(found[place + 1]) - GATHER_US, NOW_US - GRACE)
-      lines[#lines + 1] =
-        {lane = lane, route = route, line = lane .. ':' .. route, base = base, why = why, passed = again}
+    if house[lane] == NONE then
+      house[lane] = {line}
     else
-      redis.call('ZADD', K.ready .. lane, again, route)
+      table.insert(house[lane], line)
     end
+  end
+
+  -- Finds up to `most` lines more that may go, those that are due longest first. Returns whether there may be others.
+  function gather(lane, most)
+    local due = K.ready .. lane
+    local found = redis.call('ZRANGEBYSCORE', due, '-inf', NOW_US, 'WITHSCORES', 'LIMIT', gathered[lane], most)
+    for place = 1, #found, 2 do
+      local route, name, why, again = found[place], found[place], nil, nil
+      if route:find(',', 1, true) then
+        name, why, again = choose(route)
+      end
+      if name then
+        local base = math.max(tonumber(found[place + 1]) - GATHER_US, NOW_US - GRACE)
+        line_of(name, lane, {lane = lane, route = route, line = lane .. ':' .. route, base = base, why = why, passed = again})
+        gathered[lane] = gathered[lane] + 1
+      else
+        redis.call('ZADD', due, again, route)
+      end
+    end
+    examined = examined + #found / 2
+    return #found == 2 * most
   end
 end
 
@@ -113,8 +146,9 @@ local function opens(house)
     local name, _, again = choose(house.name)
     house.a = name and account_of(name) or false
     for lane = 0, LANES - 1 do
-      for _, v in ipairs(name and {} or house.lanes[lane]) do
+      for _, v in ipairs(name and {} or house[lane]) do
         redis.call('ZADD', K.ready .. lane, again, v.route)
+        gathered[lane] = gathered[lane] - 1
       end
     end
   end
@@ -182,7 +216,7 @@ local function places_in(lane)
 end
 
 local function serve_lane(house, lane, budget)
-  for _, v in ipairs(in_turn(house.lanes[lane])) do
+  for _, v in ipairs(in_turn(house[lane])) do
     local places = places_in(lane)
     if places > 0 and budget > 0 and house.a.paused_until <= NOW then
       budget = budget - serve(house, v, places, budget)
@@ -192,7 +226,7 @@ end
 
 -- Serves what the account owes to a lane that waits, or (`owed` false) whatever waits in the lane.
 local function serve_house(house, lane, owed)
-  if #house.lanes[lane] == 0 or places_in(lane) <= 0 or not opens(house) then
+  if #house[lane] == 0 or places_in(lane) <= 0 or not opens(house) then
     return
   end
   local a = house.a
@@ -208,25 +242,37 @@ local function serve_house(house, lane, owed)
   end
 end
 
-for lane = 0, LANES - 1 do
-  gather(lane, 2 * math.max(places_in(lane), 0) + 16) -- without room, too: what waits is owed its share
-end
-for lane = 1, LANES - 1 do
-  for _, house in ipairs(houses) do
-    if #house.lanes[0] > 0 or lane > 1 and #house.lanes[1] > 0 then
-      serve_house(house, lane, true)
+do
+  local FEW = 8 -- lines: to look at one costs as much as a message, and mostly one has many
+  for lane = 0, LANES - 1 do
+    gather(lane, FEW)
+  end
+  -- Where an account has several, all take part: they take turns, and lanes are owed their share, without room as well.
+  local are_single = gathered[0] + gathered[1] + gathered[2] == #houses
+  for lane = 0, are_single and -1 or LANES - 1 do
+    gather(lane, 2 * math.max(places_in(lane), 0) + FEW)
+  end
+  for lane = 1, LANES - 1 do
+    for _, house in ipairs(houses) do
+      if #house[0] > 0 or lane > 1 and #house[1] > 0 then
+        serve_house(house, lane, true)
+      end
     end
   end
-end
-for lane = 0, LANES - 1 do
-  for _, house in ipairs(houses) do
-    serve_house(house, lane, false)
+  for lane = 0, LANES - 1 do
+    local place = 1
+    repeat
+      for each = place, #houses do
+        serve_house(houses[each], lane, false)
+      end
+      place = #houses + 1
+    until not are_single or places_in(lane) <= 0 or not gather(lane, 2 * FEW) and place > #houses
   end
 end
 for _, house in ipairs(houses) do
   local again = house.a and math.max(next_of(house.a), math.min(house.short_until or 0, NOW_US + DAY * 1000))
   for lane = 0, LANES - 1 do
-    local lines = house.lanes[lane]
+    local lines = house[lane]
     for place, v in ipairs(again and in_turn(lines) or {}) do
       local behind = #lines == 1 and 0 or place - 1 + ((v.got or 0) > 0 and #lines or 0) -- however many there are
       if v.got or again > NOW_US then -- else our room ended: what is due longest goes first at the next claim
@@ -242,14 +288,17 @@ write_limits()
 
 local remembered = {call}
 if #took > 0 then
-  local token = redis.call('HINCRBY', K.meta, 'claims', #took) - #took
+  local token = redis.call('HINCRBY', K.meta, 'claims', #took / 2) - #took / 2
   redis.call('HSET', K.meta, 'claimed_at', decimal(NOW_US))
-  for place, taken in ipairs(took) do
-    local id, r = taken.id, taken.r
-    r[F.claim] = token + place
+  local n = 4
+  for place = 1, #took, 2 do
+    local id, r = took[place], took[place + 1]
+    token = token + 1
+    r[F.claim] = token
     timers[id] = NOW + lease
-    remembered[2 * place], remembered[2 * place + 1] = id, token + place
-    reply[place + 3] = {id, token + place, r[F.account], save(id, r)}
+    remembered[place + 1], remembered[place + 2] = id, token
+    reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = id, token, r[F.account], save(id, r)
+    n = n + 4
   end
 end
 redis.call('SET', K.dispatcher .. dispatcher, cmsgpack.pack(remembered), 'PX', CALLS_KEPT)

@@ -15,7 +15,7 @@ local account_of, number_of
 
 do
   local SHORTEST_DAY = 72000000 -- ms
-  local READ = {
+  local READ = { -- in the order in which account_of takes them
     'interval', 'burst', 'in_flight', 'cap', 'unit', 'sender', 's_interval', 's_burst', 's_cap', 'days', 'tat', 'flying',
     'paused_until', 'stopped', 'broken', 'halted', 'eased', 'eased_at', 'owed1', 'owed2', 'used', 'day', 'use', 'use_at',
     'pace',
@@ -67,37 +67,35 @@ do
     if a ~= nil then
       return a
     end
-    local h = redis.call('HMGET', K.account .. name, unpack(READ))
-    local f = {}
-    for place, field in ipairs(READ) do
-      f[field] = h[place]
-    end
-    if not f.interval then
+    local interval, burst, in_flight, cap, unit, sender, s_interval, s_burst, s_cap, days, tat, flying, paused_until,
+      stopped, broken, halted, eased, eased_at, owed1, owed2, used, day, use, use_at, pace =
+      unpack(redis.call('HMGET', K.account .. name, unpack(READ)))
+    if not interval then
       accounts[name] = false
       return false
     end
     a = {
-      name = name, interval = tonumber(f.interval), burst = tonumber(f.burst), tat = tonumber(f.tat or 0),
-      in_flight = tonumber(f.in_flight or 0), flying = tonumber(f.flying or 0), cap = tonumber(f.cap or 0),
-      segments = f.unit == 'segments', debt = f.unit == 'segments' and LARGEST or 1, sender = f.sender or '',
-      s_interval = tonumber(f.s_interval or 0), s_burst = tonumber(f.s_burst or 0), s_cap = tonumber(f.s_cap or 0),
-      days = f.days and cjson.decode(f.days), used = tonumber(f.used or 0), day = tonumber(f.day or 0),
-      paused_until = tonumber(f.paused_until or 0), stopped = f.stopped, broken = f.broken, halted = f.halted,
-      owed = {tonumber(f.owed1 or 0), tonumber(f.owed2 or 0)}, use = tonumber(f.use or 0),
-      use_at = tonumber(f.use_at or 0), units = 0,
+      name = name, interval = tonumber(interval), burst = tonumber(burst), tat = tonumber(tat or 0),
+      in_flight = tonumber(in_flight or 0), flying = tonumber(flying or 0), cap = tonumber(cap or 0),
+      segments = unit == 'segments', debt = unit == 'segments' and LARGEST or 1, sender = sender or '',
+      s_interval = tonumber(s_interval or 0), s_burst = tonumber(s_burst or 0), s_cap = tonumber(s_cap or 0),
+      days = days and cjson.decode(days), used = tonumber(used or 0), day = tonumber(day or 0),
+      paused_until = tonumber(paused_until or 0), stopped = stopped, broken = broken, halted = halted,
+      owed = {tonumber(owed1 or 0), tonumber(owed2 or 0)}, use = tonumber(use or 0),
+      use_at = tonumber(use_at or 0), units = 0,
     }
     if a.paused_until > NOW + LONGEST_PAUSE then
       a.paused_until = 0 -- the clock stepped back
     end
-    if f.eased then
-      local part = fraction(tonumber(f.eased), tonumber(f.eased_at))
+    if eased then
+      local part = fraction(tonumber(eased), tonumber(eased_at))
       a.interval = math.ceil(a.interval / part)
       if part >= 1 then
         end_easing(name)
         note_change(name, 'full_rate', '')
       end
     end
-    keep_pace(a, tonumber(f.pace or nil))
+    keep_pace(a, tonumber(pace or nil))
     clamp(a, NOW_US)
     if a.paused_until > 0 then -- a pause leaves nothing saved up: behind it the first message goes alone
       a.floor = a.paused_until * 1000 + (a.burst - 1) * a.interval

@@ -1,7 +1,7 @@
 -- Takes messages off a row, with the tokens that they cost.
 
-local left = cmsgpack.unpack(ARGV[11]) -- see claim.lua
-local took, examined = {}, 0
+local sharing = cmsgpack.unpack(ARGV[11]) -- see claim.lua
+local took, examined = {}, 0 -- each message's id, and its record
 
 local take
 do
@@ -16,9 +16,11 @@ do
     end
     local a = house.a
     a.flying, a.units = a.flying + messages, a.units + units
-    left[a.name] = left[a.name] and left[a.name] - messages
+    if sharing[1] then
+      sharing[3][a.name] = (sharing[3][a.name] or 0) + messages
+    end
     for lane = 1, LANES - 1 do
-      local waits = #house.lanes[lane] > 0
+      local waits = #house[lane] > 0
       a.owed[lane] = waits and math.min(a.owed[lane] + units * shares[lane] / 1000000, OWED_MOST) or 0
     end
   end
@@ -52,15 +54,19 @@ do
     r[F.account] = a.name
     r[F.attempts] = r[F.attempts] + 1
     move(id, r, S.SENDING, '', by, false, math.floor(at / 1000))
-    took[#took + 1] = {id = id, r = r}
+    local n = #took
+    took[n + 1], took[n + 2] = id, r
     return true
   end
 
   -- The instant (us) of the newest entry of its timeline: nothing that follows is dated earlier.
   local function latest(r)
-    local timeline = r[F.timeline]
-    local entries = #timeline > 4 and {cmsgpack.unpack(timeline)} or {}
-    return math.min((r[F.created] + (entries[#entries - 2] or 0)) * 1000, NOW_US) -- the clock may have stepped back
+    local at = r[F.created]
+    if #r[F.timeline] > 4 then
+      local entries = {cmsgpack.unpack(r[F.timeline])}
+      at = at + (entries[#entries - 2] or 0)
+    end
+    return math.min(at * 1000, NOW_US) -- the clock may have stepped back
   end
 
   -- The instant (us) from which a message may go, by the account's limits; also the one from which its sender may, where

@@ -192,6 +192,13 @@ do
   end
 
   -- Keeps for `span` ms (as text) what new entries stand on, and all that they are read by.
+  -- Keeps a key for at least `span` ms (as text).
+  local function keep(key, span)
+    if redis.call('PEXPIRE', key, span, 'GT') == 0 then
+      redis.call('PEXPIRE', key, span, 'NX')
+    end
+  end
+
   local function write_patterns(span)
     for _, known in pairs(campaigns) do
       local key = K.patterns .. known.beginning

@@ -43,9 +43,13 @@ do
     return false
   end
 
-  -- For how long (ms) what is noted today is kept, whatever the deadline was when its shelf was made.
-  local function span()
-    return decimal((TODAY + 1) * DAY_MS - NOW + DEADLINE)
+  -- Keeps a key for as long as what is noted today, whatever the deadline was when it was made. Mostly it is: to ask
+  -- costs less than to say it anew.
+  local function keep_noted(key)
+    local span = (TODAY + 1) * DAY_MS - NOW + DEADLINE
+    if redis.call('PTTL', key) < span - 1000 then
+      redis.call('PEXPIRE', key, decimal(span))
+    end
   end
 
   -- Notes the message of a digest that has none yet, for the time for which receipts are awaited, and at most a day more.
@@ -57,7 +61,7 @@ do
     end
     local shelf = shelf_of(TODAY, level_of(sizes[TODAY]), digest)
     redis.call('HSET', shelf, digest, id)
-    keep(shelf, span())
+    keep_noted(shelf)
     sizes[TODAY], added = sizes[TODAY] + 1, added + 1
   end
 
@@ -74,7 +78,7 @@ do
       return
     end
     local size = redis.call('HINCRBY', K.indexed, TODAY, added)
-    keep(K.indexed, span())
+    keep_noted(K.indexed)
     if size == added then
       for _, day in ipairs(days) do
         if (day + 1) * DAY_MS + DEADLINE < NOW then

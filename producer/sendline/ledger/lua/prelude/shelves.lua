@@ -2,12 +2,11 @@
 -- to has had, the more shelves it has: each level has SPREAD times as many as the one before. A look-up asks one shelf of each
 -- level, the newest first.
 
-local level_of, digits_of, keep
+local level_of, digits_of
 
 do
   local SPREAD, LEVELS = 16, 6
   local ON_FIRST_LEVEL = 1024 -- entries, on SPREAD shelves
-  local kept = {}
 
   -- The level on which the next entry stands, where there were `size` before it.
   function level_of(size)
@@ -21,10 +20,5 @@ do
   -- What tells a shelf from others: as many hexadecimal digits as its level has levels up to it. The three bytes are random.
   function digits_of(level, one, two, three)
     return string.format('%02x%02x%02x', one, two, three):sub(1, level + 1)
-  end
-
-  -- Keeps a key for at least `span` ms (as text), the same at each call.
-  function keep(key, span)
-    kept[key] = kept[key] or redis.call('PEXPIRE', key, span, 'GT') == 1 or redis.call('PEXPIRE', key, span, 'NX')
   end
 end
