@@ -548,7 +548,7 @@ async def test_what_a_server_says_on_an_idle_connection_is_no_answer():
 
 
 async def test_an_idle_connection_is_dropped():
-    async with serving(answering(OK, OK)) as server, wiring(idle=0.1) as wire:
+    async with serving(answering(OK, OK)) as server, wiring(idle=0.1, longest=0.2) as wire:
         await wire.call(server.request())
         assert not server.hung_up.is_set()
         await asyncio.wait_for(server.hung_up.wait(), 5)

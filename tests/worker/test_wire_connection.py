@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -73,6 +74,28 @@ def test_what_the_server_did_before_our_loop_turned_keeps_a_connection_from_bein
     with answering_once(then, go, done) as (url, accepted):
         running(calls(url), uvloop=uvloop)
         assert len(accepted) == 2
+
+
+@pytest.mark.parametrize("uvloop", [False, True])
+def test_a_connection_that_was_closed_while_our_loop_stood_still_proves_nothing(uvloop):
+    go, done = threading.Event(), threading.Event()
+
+    async def calls(url: str) -> None:
+        wire = Wire(idle=0.1, longest=0.3)
+        assert isinstance(await wire.call(httpx.Request("POST", url, content=b"1")), Answer)
+        go.set()
+        assert done.wait(10)
+        time.sleep(0.4)  # noqa: ASYNC251 - the longest is over before the loop turns
+        if not uvloop:  # which tells the time as of its last turn
+            wire._pool._idle._sweep()
+        await asyncio.sleep(0.05)
+        [place] = wire._pool._idle._places.values()
+        assert not place.idle
+        assert place.resting.limit() <= 0.1
+        await wire.aclose()
+
+    with answering_once(b"", go, done) as (url, _):
+        running(calls(url), uvloop=uvloop)
 
 
 def running(coroutine, *, uvloop: bool):

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 import httptools
 
 from sendline_worker.wire.faults import BROKEN_OFF, DISCONNECTED, NOT_HTTP, NoAnswer, Unreadable
+from sendline_worker.wire.resting import told
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sendline_worker.wire.pool import Origin
 
 HEAD_LIMIT: Final = 64 * 1024
@@ -37,6 +40,14 @@ class Connection(asyncio.Protocol):
         """Prepare; the loop connects it."""
         self.origin = origin
         self.idle_since = 0.0
+        self.rested: float | None = None
+        """The seconds for which it idled before it was used last; None: it is new."""
+        self.told: float | None = None
+        """The seconds for which the server keeps it, by the first answer."""
+        self.on_left: Callable[[Connection], None] | None = None
+        """Called once when the server closes it, or speaks, while it idles."""
+        self.was_cut = False
+        """It ended under an exchange, before a byte of the answer."""
         self._loop = loop
         self._transport: Any = None
         self._readable = select.poll()
@@ -44,6 +55,7 @@ class Connection(asyncio.Protocol):
         self._waiting: asyncio.Future[Reply] | None = None
         self._is_spoiled = False
         self._is_bodiless = False
+        self._has_answered = False
         self._limit = 0
         self._received = 0
         self._begin_answer()
@@ -102,6 +114,7 @@ class Connection(asyncio.Protocol):
         if self._waiting is None:
             self._is_spoiled = True
             self._transport.close()
+            self._leave()
             return
         try:
             self._parser.feed_data(data)
@@ -114,9 +127,15 @@ class Connection(asyncio.Protocol):
         elif self._received > self._limit + BESIDES:
             self._fail(Unreadable(BROKEN_OFF))
 
+    def eof_received(self) -> None:
+        """Let the loop close it: `connection_lost` follows."""
+        self._leave()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """End. A body that nothing delimits ends here too."""
         self._is_spoiled = True
+        self.was_cut = not self._received and self._waiting is not None and not self._waiting.done()
+        self._leave()
         if exc is not None:
             self._fail(exc)
         elif self._has_headers and not self._is_delimited:
@@ -173,8 +192,16 @@ class Connection(asyncio.Protocol):
     def _finish(self, *, truncated: bool) -> None:
         if self._waiting is None or self._waiting.done():
             return
+        if not self._has_answered:
+            self._has_answered = True
+            self.told = told(self._headers)
         status, body = self._parser.get_status_code(), b"".join(self._chunks)
         self._waiting.set_result(Reply(status, self._headers, body[: self._limit], truncated))
+
+    def _leave(self) -> None:
+        on_left, self.on_left = self.on_left, None
+        if on_left is not None:
+            on_left(self)
 
     def _fail(self, error: Exception) -> None:
         self._is_spoiled = True

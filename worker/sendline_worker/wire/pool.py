@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +9,7 @@ from aiohappyeyeballs import start_connection
 
 from sendline_worker.wire.connection import Connection
 from sendline_worker.wire.faults import NoConnection
+from sendline_worker.wire.idle import Idle
 from sendline_worker.wire.lookup import Lookup
 
 if TYPE_CHECKING:
@@ -34,17 +34,20 @@ class Origin:
 class Pool:
     """Hands out connections that are open and silent. Make it inside a running event loop."""
 
-    def __init__(self, *, connections: int, idle: float, ssl_context: ssl.SSLContext | None) -> None:
-        """Prepare, without connecting. `idle`: seconds after which an unused one is not used again."""
+    def __init__(
+        self, *, connections: int, idle: float, longest: float, ssl_context: ssl.SSLContext | None
+    ) -> None:
+        """Prepare, without connecting.
+
+        `idle`: seconds after which an unused one is not used again, until more is known; `longest`: the most
+        that this can come to.
+        """
         self._loop = asyncio.get_running_loop()
-        self._most = connections
         self._slots = asyncio.Semaphore(connections)
-        self._rest = idle
         self._ssl_context = ssl_context
         self._lookup = Lookup(self._loop)
         self._used: set[Connection] = set()
-        self._idle: dict[Origin, deque[Connection]] = {}
-        self._sweeping: asyncio.TimerHandle | None = None
+        self._idle = Idle(self._loop, start=idle, longest=longest)
         self._is_closed = False
 
     async def acquire(self, origin: Origin, *, within: float) -> Connection:
@@ -71,47 +74,25 @@ class Pool:
         """Take `connection` back; it is kept where it can be used again."""
         self._slots.release()
         self._used.discard(connection)
-        if self._is_closed or not connection.is_usable():
-            connection.close()
+        if not self._is_closed and connection.is_usable():
+            self._idle.put(connection)
             return
-        connection.idle_since = self._loop.time()
-        self._idle.setdefault(connection.origin, deque()).append(connection)
-        if self._sweeping is None:
-            self._sweeping = self._loop.call_later(self._rest, self._sweep)
+        if not self._is_closed and connection.was_cut:
+            self._idle.cut(connection)
+        connection.close()
 
     def close(self) -> None:
         """Close every connection at once, those in use as well."""
         self._is_closed = True
-        if self._sweeping is not None:
-            self._sweeping.cancel()
-        for connection in [*self._used, *(each for idle in self._idle.values() for each in idle)]:
+        for connection in list(self._used):
             connection.abort()
-        self._idle.clear()
+        self._idle.close()
         self._lookup.close()
 
     def _take(self, origin: Origin) -> Connection | None:
-        """Return the connection that was used last, if it can be used."""
         if self._is_closed:
             raise NoConnection(CLOSED)
-        idle = self._idle.get(origin)
-        since = self._loop.time() - self._rest
-        while idle:
-            connection = idle.pop()
-            if connection.idle_since > since and connection.is_usable():
-                return connection
-            connection.close()
-        return None
-
-    def _sweep(self) -> None:
-        """Close what has idled for too long."""
-        since = self._loop.time() - self._rest
-        for origin, idle in list(self._idle.items()):
-            while idle and (idle[0].idle_since <= since or not idle[0].is_usable()):
-                idle.popleft().close()
-            if not idle:
-                del self._idle[origin]
-        oldest = min((idle[0].idle_since for idle in self._idle.values()), default=None)
-        self._sweeping = None if oldest is None else self._loop.call_at(oldest + self._rest, self._sweep)
+        return self._idle.take(origin)
 
     async def _connect(self, origin: Origin) -> Connection:
         addresses = await self._lookup.addresses(origin.host, origin.port)

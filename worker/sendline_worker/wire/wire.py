@@ -15,6 +15,7 @@ from sendline_worker import elapsed
 from sendline_worker.providers.base import Answer
 from sendline_worker.wire.faults import NoAnswer, TooLate, Unwritable, as_httpx, reason_of
 from sendline_worker.wire.pool import Origin, Pool
+from sendline_worker.wire.resting import LONGEST
 
 if TYPE_CHECKING:
     import ssl
@@ -26,7 +27,10 @@ ANSWER_LIMIT: Final = 64 * 1024
 TRANSPORT_LIMIT: Final = 16 * 1024 * 1024
 """The bytes of a body that the httpx transport reads before it gives up."""
 IDLE: Final = 5.0
-"""The seconds after which an unused connection is not used again: below what servers commonly allow."""
+"""The seconds after which an unused connection is not used again, as long as nothing is known of the server.
+
+That is the limit of Node and Apache, which say so; of gunicorn, with 2 s, it is learned.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,9 @@ class Wire(httpx.AsyncBaseTransport):
     """One pool of connections. Make it inside a running event loop, and `aclose` it there.
 
     It never sends a request twice, follows no redirect, keeps no cookie and reads no proxy variable.
-    `connect` bounds the wait for a connection (pool, DNS, TCP, TLS) and `total` the whole call; a connection
-    unused for `idle` is not used again. All in seconds.
+    `connect` bounds the wait for a connection (pool, DNS, TCP, TLS) and `total` the whole call. A connection
+    unused for `idle` is not used again until it is known that its server allows more, or less; never after
+    `longest`. All in seconds.
     """
 
     def __init__(
@@ -55,12 +60,13 @@ class Wire(httpx.AsyncBaseTransport):
         connect: float = 5.0,
         total: float = 20.0,
         idle: float = IDLE,
+        longest: float = LONGEST,
         ssl_context: "ssl.SSLContext | None" = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._connect = min(connect, total)
         self._total = total
-        self._pool = Pool(connections=connections, idle=idle, ssl_context=ssl_context)
+        self._pool = Pool(connections=connections, idle=idle, longest=longest, ssl_context=ssl_context)
 
     async def call(self, request: httpx.Request, *, begin_by: float = math.inf) -> Answer | Broken:
         """Send `request` once and return what came of it; raises nothing but CancelledError.
