@@ -7,7 +7,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import redis
 from redis.backoff import NoBackoff
@@ -117,10 +117,10 @@ class ValkeyServer:
     def kill_clients(self) -> int:
         """Cut every connection from the server's side; return how many there were."""
         with self.client() as client:
-            return sum(
-                int(client.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes"))
-                for kind in ("normal", "pubsub")
-            )
+            killed: list[Any] = [
+                client.client_kill_filter(_type=kind, skipme=True) for kind in ("normal", "pubsub")
+            ]
+            return sum(map(int, killed))
 
     def wait_ended(self, timeout: float = 10) -> int:
         """Wait until it has ended by itself; return its exit code."""

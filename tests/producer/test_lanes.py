@@ -170,6 +170,71 @@ def test_campaigns_take_turns_by_their_weight(world, take, weights, room):
         assert abs(counts[name] - 200 * weight / sum(weights.values())) <= 9
 
 
+DAY = 86400
+
+
+def test_a_weight_that_is_neither_changed_nor_used_for_ninety_days_is_forgotten(world, raw):
+    world.ledger.run(weigh("a", 3))
+    world.tick()
+    world.clock.advance(89 * DAY)
+    world.tick()
+    world.ledger.run(weigh("a", 2))
+    world.tick()
+    world.clock.advance(89 * DAY)
+    world.tick()
+    assert raw.hget("sl:weights", "a") == b"2"
+    world.clock.advance(2 * DAY)
+    world.tick()
+    assert raw.exists("sl:weights") == 0
+
+
+def test_a_weight_that_is_used_is_kept(world, take, raw):
+    """Also where no tick ever sees a message of it wait."""
+    world.configure("main", rate=100, burst=2)
+    world.ledger.run(weigh("a", 3))
+    for _ in range(4):
+        world.tick()
+        world.clock.advance(60 * DAY)
+        fill(world, 1, lane="bulk", campaign="a")
+        assert len(take(1)) == 1
+    world.tick()
+    assert raw.hget("sl:weights", "a") == b"3"
+    world.clock.advance(91 * DAY)
+    world.tick()
+    assert raw.exists("sl:weights") == 0
+
+
+def test_nothing_is_left_of_a_weight_that_was_taken_back(world, raw):
+    world.ledger.run(weigh("a", 3))
+    world.tick()
+    world.ledger.run(weigh("a", 1))
+    world.tick()
+    assert raw.exists("sl:weights") == 0
+
+
+@pytest.mark.parametrize("noted", ["", "soon", "3", " 3"])
+def test_a_damaged_note_of_a_weights_use_stops_nothing(world, take, raw, noted):
+    world.configure("main", rate=100, burst=2)
+    world.ledger.run(weigh("a", 3))
+    for run in (world.tick, lambda: take(1)):
+        raw.hset("sl:weights", "@a", noted)
+        fill(world, 1, lane="bulk", campaign="a")
+        run()
+    assert raw.hget("sl:weights", "a") == b"3"
+
+
+def test_many_weights_are_looked_at_some_at_a_time(world, raw):
+    for number in range(100):
+        world.ledger.run(weigh(f"gone-{number}", 3))
+    while raw.hlen("sl:weights") < 200:
+        world.tick()
+    world.clock.advance(91 * DAY)
+    world.tick()
+    assert 160 <= raw.hlen("sl:weights") < 200
+    while raw.exists("sl:weights"):
+        world.tick()
+
+
 def test_what_has_no_campaign_takes_turns_with_campaigns(world, take):
     world.configure("main", rate=100, burst=1)
     fill(world, 100, lane="bulk", campaign="a")

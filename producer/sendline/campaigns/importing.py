@@ -32,6 +32,8 @@ class Import:
     source: Source
     rejects: Rejects | None = None
     on_progress: Callable[[Imported], None] = lambda _: None
+    tells_earlier: bool = False
+    """`rejects` takes the rows that an earlier import rejected, too."""
 
 
 def run(work: Import, begun: Imported) -> Plan[Imported]:
@@ -42,7 +44,7 @@ def run(work: Import, begun: Imported) -> Plan[Imported]:
     """
     spec = work.checker.spec
     done, now = begun.line, begun
-    for stretch in _stretches(_not_done(work.source, begun.line)):
+    for stretch in _stretches(_not_done(work, begun.line)):
         checked = [work.checker.check(row) for row in stretch]
         rejected = [each for each in checked if isinstance(each, Rejected)]
         recipients = [each for each in checked if isinstance(each, Enlisted)]
@@ -90,11 +92,15 @@ _WHY: Final = {
 }
 
 
-def _not_done(source: Source, line: int) -> Iterator[Row | BadRow]:
-    for row in source:
+def _not_done(work: Import, line: int) -> Iterator[Row | BadRow]:
+    for row in work.source:
         heed()
         if row.line > line:
             yield row
+        elif work.rejects is not None and work.tells_earlier:
+            rejected = work.checker.check(row)
+            if isinstance(rejected, Rejected):
+                work.rejects.write([rejected])
 
 
 def _stretches(rows: Iterator[Row | BadRow]) -> Iterator[list[Row | BadRow]]:

@@ -39,20 +39,27 @@ class Hearer:
 class RejectsFile:
     """A CSV file that is written as an import goes on, and goes on itself where an earlier one stopped."""
 
-    def __init__(self, path: str | os.PathLike[str], campaign: str, *, done: int | None) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], campaign: str, *, done: int | None, rejected: int = 0
+    ) -> None:
         """Open `path`, for the rows of `campaign`; `done` is None where that is new.
 
         Of what an earlier import of it wrote there, only rows up to line `done` are kept: the rest comes
-        again. The file holds phone numbers, so that only its owner may read it. Raises CampaignConflict while
-        another import writes it, and InvalidCampaign, also where `path` holds anything else than rows of this
-        campaign: then it is left as it is.
+        again. Where they are fewer than `rejected`, the file was another one or none: all of them are to come
+        again, and `lacks_earlier` is true. The file holds phone numbers, so that only its owner may read it.
+
+        Raises CampaignConflict while another import writes it, and InvalidCampaign, also where `path` holds
+        anything else than rows of this campaign: then it is left as it is.
         """
         self.path = Path(os.path.realpath(path))  # two links to one file are one file
         self._campaign = campaign
         with ExitStack() as opened:
             try:
                 opened.enter_context(only_writer(self.path))
-                _write(self.path, _kept(self.path, campaign, done))
+                kept = _write(self.path, _kept(self.path, campaign, done)) - 1
+                self.lacks_earlier = kept < rejected
+                if self.lacks_earlier and kept:
+                    _write(self.path, [HEADER_LINE])
                 file = self.path.open("a", encoding="utf-8", newline="")
             except OSError as error:
                 why = (error.strerror or "").lower()
@@ -77,17 +84,21 @@ class RejectsFile:
         self._opened.close()
 
 
-def _write(path: Path, lines: Iterable[bytes]) -> None:
-    """Let `lines` take the place of what stands in the file, at once."""
+def _write(path: Path, lines: Iterable[bytes]) -> int:
+    """Let `lines` take the place of what stands in the file, at once; return how many they are."""
+    number = 0
     growing = path.with_name(f".{path.name}.part")
     try:
         with os.fdopen(os.open(growing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.writelines(lines)
+            for line in lines:
+                file.write(line)
+                number += 1
             file.flush()
             os.fsync(file.fileno())
         growing.replace(path)
     finally:
         growing.unlink(missing_ok=True)
+    return number
 
 
 def _kept(path: Path, campaign: str, done: int | None) -> Iterator[bytes]:

@@ -4,7 +4,7 @@ import csv
 import errno
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -16,13 +16,20 @@ from sendline.contract import ids
 from sendline.contract.errors import InvalidCampaign
 from sendline.contract.message import instant, is_final, stamp
 from sendline.contract.status import CODES, Status
-from sendline.ledger.record import Record, unpack_provider_id
+from sendline.ledger.call import Call
+from sendline.ledger.recall import recall
+from sendline.ledger.record import UNREADABLE, Record, unpack_provider_id
 
 _SENT: Final = CODES[Status.SENT]
+UNREADABLE_ERROR: Final = "unreadable"
+"""The error of a message whose record is damaged, as the counts of its campaign have it."""
 
 
 class ReportRow(NamedTuple):
-    """What a report tells of one message. Times are UTC."""
+    """What a report tells of one message. Times are UTC.
+
+    Of one whose record can't be read it is the id, and the error `unreadable`.
+    """
 
     id: str
     to: str
@@ -33,7 +40,7 @@ class ReportRow(NamedTuple):
     attempts: int
     account: str
     provider_id: str
-    created_at: datetime
+    created_at: datetime | None
     sent_at: datetime | None
     final_at: datetime | None
 
@@ -65,6 +72,35 @@ def report_row(message_id: bytes, record: Record) -> ReportRow:
         sent_at=None if sent_at is None else instant(created + sent_at),
         final_at=instant(created + last_at) if is_over else None,
     )
+
+
+def read_rows(message_ids: Sequence[bytes]) -> Call[list[ReportRow]]:
+    """Read what a report tells of messages, 1 to 1,000 of them; what is no longer kept is left out."""
+
+    def read(raws: list[bytes | None]) -> list[ReportRow]:
+        return [_row(each, raw) for each, raw in zip(message_ids, raws, strict=True) if raw is not None]
+
+    return recall(message_ids, read)
+
+
+def _row(message_id: bytes, raw: bytes) -> ReportRow:
+    try:
+        return report_row(message_id, Record(raw))
+    except UNREADABLE:
+        return ReportRow(
+            id=ids.to_text(message_id),
+            to="",
+            status="",
+            error=UNREADABLE_ERROR,
+            reason="",
+            segments=0,
+            attempts=0,
+            account="",
+            provider_id="",
+            created_at=None,
+            sent_at=None,
+            final_at=None,
+        )
 
 
 class ReportWriter(Protocol):

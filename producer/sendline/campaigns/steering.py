@@ -59,7 +59,9 @@ def create(
         with ExitStack() as open_files:
             path = fields.get("rejects")
             done = begun.line if there else None
-            rejects = open_files.enter_context(RejectsFile(path, spec.name, done=done)) if path else None
+            rejects = RejectsFile(path, spec.name, done=done, rejected=begun.rejected) if path else None
+            if rejects is not None:
+                open_files.enter_context(rejects)
             if there is None:
                 fingerprint = source.fingerprint or ""
                 _, own = yield from _found(
@@ -67,7 +69,15 @@ def create(
                 )
             checker = Checker(spec, own, rules, datetime.now(UTC), senders=frozenset(senders))
             on_progress = fields.get("on_progress", lambda _: None)
-            return (yield from importing.run(Import(limits, checker, source, rejects, on_progress), begun))
+            work = Import(
+                limits,
+                checker,
+                source,
+                rejects,
+                on_progress,
+                tells_earlier=rejects is not None and rejects.lacks_earlier,
+            )
+            return (yield from importing.run(work, begun))
 
 
 def found(

@@ -22,7 +22,7 @@ KEYS: Final[dict[str, str]] = {
     "held": "sl:h:",  # + lane code : route: sorted set, row held by its sender's limits until then (us)
     "ready": "sl:r:",  # + lane code: sorted set, route by the next instant (us) at which it may go
     "turns": "sl:turns",  # hash: lane code : route to the instant (us) at which it was last served
-    "weights": "sl:weights",  # hash: campaign to its weight, where that is not 1
+    "weights": "sl:weights",  # hash: campaign to its weight, where that is not 1; @campaign: see ending.lua
     "timers": "sl:t",  # sorted set, id by the instant (ms) at which the tick must look at it
     # Campaigns
     "campaign": "sl:c:",  # + name: hash of its spec, state, the import's progress, and its counts

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
 from sendline.campaigns import again, steering
 from sendline.campaigns.heeding import heed
-from sendline.campaigns.report import ReportRow, report_file, report_row
+from sendline.campaigns.report import ReportRow, read_rows, report_file
 from sendline.contract.campaign import ENDED, CampaignSpec, Imported, Progress
 from sendline.contract.errors import InvalidCampaign, NotFinished
 from sendline.contract.message import Message
-from sendline.ledger import campaigns, finding, verbs
+from sendline.ledger import campaigns, verbs
 from sendline.producer.plan import Pause, Plan
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from sendline.campaigns.fields import CampaignFields
     from sendline.ledger.limits import Limits
-    from sendline.ledger.record import Record
 
     Found = Callable[[str, CampaignFields, str | None], Plan["CampaignPlans"]]
 
@@ -96,8 +95,7 @@ class CampaignPlans:
     def report_rows(self, start: int) -> Plan["Page[ReportRow]"]:
         """Read what a report tells of the same messages."""
         ids: list[bytes] = yield campaigns.members(self.name, start, PAGE)
-        found: list[Record | None] = (yield finding.records(ids)) if ids else []
-        rows = [report_row(each, record) for each, record in zip(ids, found, strict=True) if record]
+        rows: list[ReportRow] = (yield read_rows(ids)) if ids else []
         return Page(rows, _behind(start, ids))
 
     def report(self, path: str | PathLike[str]) -> Plan[int]:
@@ -185,7 +183,7 @@ class Campaign:
             yield from page
 
     def report_rows(self) -> Iterator[ReportRow]:
-        """Yield what report() writes of each recipient."""
+        """Yield what report() writes of each recipient; the error of a damaged record is `unreadable`."""
         for page in self._pages(self._plans.report_rows):
             yield from page
 
@@ -278,7 +276,7 @@ class AsyncCampaign:
                 yield message
 
     async def report_rows(self) -> AsyncIterator[ReportRow]:
-        """Yield what report() writes of each recipient."""
+        """Yield what report() writes of each recipient; the error of a damaged record is `unreadable`."""
         async for page in self._pages(self._plans.report_rows):
             for row in page:
                 yield row

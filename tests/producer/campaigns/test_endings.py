@@ -385,6 +385,15 @@ def test_what_send_was_given_its_name_for_goes_on_when_it_ends(producer, hands, 
     assert ids.to_text(claim.message_id) == message.id
 
 
+def test_the_weight_of_a_campaign_is_kept_for_as_long_as_it(producer, hands, raw):
+    made(producer, weight=3)
+    for _ in range(2):
+        hands.tick()
+        raw.hset("sl:weights", "@sale", "1 3.0")
+    hands.tick()
+    assert float(raw.hget("sl:weights", "sale") or 0) == 3
+
+
 def test_no_more_than_some_campaigns_are_visited_by_one_tick_and_all_by_many(producer, hands, raw):
     raw.zadd("sl:cs", {f"gone-{number}": number for number in range(60)})
     made(producer)

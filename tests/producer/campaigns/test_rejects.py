@@ -129,6 +129,39 @@ def test_two_imports_at_one_time_lose_no_row(producer, tmp_path):
         producer.campaign("second")
 
 
+HALF_BAD = [{"to": "nonsense"} if place % 2 else {"to": f"+1311555{place:04}"} for place in range(1200)]
+ITS_REJECTS = [str(line) for line in range(2, 1201, 2)]
+
+
+def import_half(producer, rejects, rows=500):
+    """Import until `rows` are done with; then it is cut off."""
+
+    def cut_off(imported):
+        if imported.rows >= rows:
+            raise KeyboardInterrupt
+
+    how = {"rejects": rejects} if rejects else {}
+    with pytest.raises(KeyboardInterrupt):
+        producer.campaign("sale", text="Hi", recipients=HALF_BAD, on_progress=cut_off, **how)
+
+
+@pytest.mark.parametrize("first", ["one.csv", None])
+def test_an_import_that_goes_on_with_another_file_writes_what_was_rejected_before_too(
+    producer, tmp_path, first
+):
+    """Cut off once more: then the file holds whatever it holds, and is completed."""
+    earlier, path = tmp_path / "one.csv", tmp_path / "two.csv"
+    import_half(producer, earlier if first else None)
+    before = earlier.read_bytes() if first else b""
+    import_half(producer, path, rows=1000)
+    assert [line.partition(",")[0] for line in lines(path)[1:]] == ITS_REJECTS[:500]
+    path.write_text("".join(f"{line}\r\n" for line in lines(path)[:100]))
+    campaign = producer.campaign("sale", text="Hi", recipients=HALF_BAD, rejects=path)
+    assert [line.partition(",")[0] for line in lines(path)[1:]] == ITS_REJECTS
+    assert campaign.progress().imported.rejected == len(ITS_REJECTS)
+    assert (earlier.read_bytes() if first else b"") == before
+
+
 def test_of_many_that_want_a_file_at_one_time_one_has_it(tmp_path):
     """Each takes the lock again and again, and counts alone while it has it."""
     lock, count = tmp_path / "rejects.csv", tmp_path / "count"

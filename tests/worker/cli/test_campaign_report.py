@@ -46,7 +46,13 @@ def test_a_report_is_written_as_csv_and_parquet(run, read, ended):
     assert [row["status"] for row in rows].count("failed") == 4
     assert {row["reason"] for row in rows if row["status"] == "failed"} == {"'=cmd()"}
     found = read("report", ended, "--output", "sale.parquet")
-    assert found == {"name": "sale", "output": "sale.parquet", "rows": 10, "no_longer_kept": 0}
+    assert found == {
+        "name": "sale",
+        "output": "sale.parquet",
+        "rows": 10,
+        "unreadable": 0,
+        "no_longer_kept": 0,
+    }
     import pyarrow.parquet
 
     assert pyarrow.parquet.read_table("sale.parquet").num_rows == 10
@@ -65,6 +71,22 @@ def test_what_is_no_longer_kept_is_counted(run, ended, redis_url, raw):
     assert run("report", ended, "--output", "sale.csv")[1] == (
         "ok sale.csv: 9 rows; 1 message is no longer kept\n"
     )
+
+
+def test_damaged_records_are_counted_and_written(run, read, campaign, raw, redis_url):
+    campaign(10, "sale")
+    with Producer(redis_url) as producer:
+        members = [ids.to_bytes(message.id) for message in producer.campaign("sale").messages()]
+    raw.set(message_key(members[3]), b"\xc1")
+    told = "can't be read: its row says unreadable, `sendline audit` names the damage\n"
+    found = run("report", "sale", "--output", "sale.csv")
+    assert found == (0, f"ok sale.csv: 10 rows\nwarn 1 record {told}", "")
+    assert [row["error"] for row in rows_of(Path("sale.csv").read_text())].count("unreadable") == 1
+    code, out, err = run("report", "sale", "--output", "-")
+    assert (code, len(rows_of(out)), err) == (0, 10, f"warn 1 record {told}")
+    raw.set(message_key(members[5]), b"\xc1")
+    found = read("report", "sale", "--output", "sale.parquet")
+    assert (found["rows"], found["unreadable"], found["no_longer_kept"]) == (10, 2, 0)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import io
 import sys
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
@@ -28,6 +28,13 @@ AT_ONCE: Final = 5000
 """Rows that are written at once: a group of rows, in Parquet."""
 
 
+class Written(NamedTuple):
+    """How many rows were written, and of how many of them the record can't be read."""
+
+    rows: int
+    unreadable: int
+
+
 def report(
     *,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The campaign.")],
@@ -40,7 +47,8 @@ def report(
     """Write a report: for each recipient its number, status, error, segments and times (UTC).
 
     It can be written at any time; the file is there whole or not at all, and only its owner may read it. No
-    cell of a CSV is one that a spreadsheet would run. Messages past their retention are not in it.
+    cell of a CSV is one that a spreadsheet would run. Messages past their retention are not in it; of one
+    whose record is damaged, it has the id and the error "unreadable".
 
     \b
     Examples:
@@ -53,18 +61,29 @@ def report(
         campaign = producer.campaign(name)
         total = campaign.progress().total
         if path == STDOUT:
-            _print(campaign)
+            unreadable = _print(campaign).unreadable
+            if unreadable:
+                sys.stderr.write(f"warn {_damaged(unreadable)}\n")
             return
         shown = is_watched(json=json)
         with bar("writing", "rows", total, shown=shown) as tell:
             written = _write(campaign, path, lambda number: tell(number, number))
-    gone = max(total - written, 0)
+    gone = max(total - written.rows, 0)
     if json:
-        print_json({"name": name, "output": path, "rows": written, "no_longer_kept": gone})
+        numbers = {"rows": written.rows, "unreadable": written.unreadable, "no_longer_kept": gone}
+        print_json({"name": name, "output": path, **numbers})
         return
     verb = "is" if gone == 1 else "are"
     left_out = f"; {counted(gone, 'message')} {verb} no longer kept" if gone else ""
-    print_line("ok", f"{path}: {counted_rows(written)}{left_out}")
+    print_line("ok", f"{path}: {counted_rows(written.rows)}{left_out}")
+    if written.unreadable:
+        print_line("warn", _damaged(written.unreadable))
+
+
+def _damaged(number: int) -> str:
+    """Return that records can't be read."""
+    its = "its row says" if number == 1 else "their rows say"
+    return f"{counted(number, 'record')} can't be read: {its} unreadable, `sendline audit` names the damage"
 
 
 def _checked(output: str | None, *, json: bool) -> str:
@@ -79,7 +98,7 @@ def _checked(output: str | None, *, json: bool) -> str:
     return output
 
 
-def _write(campaign: "Campaign", path: str, tell: "Callable[[int], None]") -> int:
+def _write(campaign: "Campaign", path: str, tell: "Callable[[int], None]") -> Written:
     from sendline.campaigns.report import report_file
 
     try:
@@ -89,24 +108,28 @@ def _write(campaign: "Campaign", path: str, tell: "Callable[[int], None]") -> in
         raise Failure("output" if error.field == "report" else error.field, error.problem) from None
 
 
-def _print(campaign: "Campaign") -> None:
+def _print(campaign: "Campaign") -> Written:
     """Write CSV to standard output, in UTF-8 wherever that goes."""
     from sendline.campaigns.report import CsvReport
 
     sys.stdout.flush()
     text = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="", write_through=True)
     try:
-        _copy(campaign, CsvReport(text), lambda _: None)
+        written = _copy(campaign, CsvReport(text), lambda _: None)
         text.flush()
     finally:
         text.detach()
+    return written
 
 
-def _copy(campaign: "Campaign", writer: "ReportWriter", tell: "Callable[[int], None]") -> int:
+def _copy(campaign: "Campaign", writer: "ReportWriter", tell: "Callable[[int], None]") -> Written:
+    from sendline.campaigns.report import UNREADABLE_ERROR
+
     rows = campaign.report_rows()
-    written = 0
+    written = unreadable = 0
     while some := list(islice(rows, AT_ONCE)):
         writer.write(some)
         written += len(some)
+        unreadable += sum(row.error == UNREADABLE_ERROR for row in some)
         tell(written)
-    return written
+    return Written(written, unreadable)

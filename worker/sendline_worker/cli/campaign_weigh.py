@@ -26,7 +26,8 @@ def set_weight(
     """Set the weight by which a campaign takes turns: one with weight 2 sends twice as much as one with 1.
 
     It counts at once, and also for what is accepted later. Messages that `send` was given the name of a
-    campaign for belong to it, too.
+    campaign for belong to it, too. Of a name that no imported campaign has, it is forgotten once it was
+    neither changed nor used for 90 days.
 
     \b
     Examples:

@@ -8,7 +8,8 @@ do
     'walked', 'alive', 'lost', 'unreported', 'ended',
   }
   local UNDER_WAY = {'created', 'retrying', 'sending'}
-  local VISITED = 20 -- campaigns of which one tick sees whether they are still kept: others each time
+  local VISITED = 20 -- campaigns of which one tick sees whether they are still kept, and weights: others each time
+  local WEIGHT_KEPT = 7776000000 -- ms (90 days): for so long the weight of a name is kept that no campaign has
   local STUCK_AFTER = 600000 -- ms: longer than any claim lasts
 
   local function standing_of(name)
@@ -127,7 +128,7 @@ do
       redis.call('HSET', key, 'state', 'finished', 'ended', NOW)
     end
     redis.call('SREM', K.running, name)
-    redis.call('HDEL', K.weights, name)
+    redis.call('HDEL', K.weights, name, '@' .. name)
     clear_rows(name)
     redis.call('DEL', K.outcomes .. name, K.hours .. name)
     redis.call('PEXPIRE', key, RETENTION)
@@ -141,7 +142,7 @@ do
       redis.call('DEL', K.campaign .. name, K.members .. name, K.outcomes .. name, K.hours .. name)
       redis.call('ZREM', K.campaigns, name)
       redis.call('ZREM', K.starts, name)
-      redis.call('HDEL', K.weights, name)
+      redis.call('HDEL', K.weights, name, '@' .. name)
       clear_rows(name)
     elseif state == 'created' then
       ends = tonumber(ends) or at + UNSTARTED_FOR -- it was founded by a release that knew no end of it
@@ -149,6 +150,22 @@ do
         redis.call('HSETNX', K.campaign .. name, 'ends', decimal(ends))
         redis.call('SADD', K.running, name)
       end
+    end
+  end
+
+  -- Forgets the weight of a name that `send` is given, once it was neither changed nor used for long. With a weight, named
+  -- '@' and its name, is kept since when it is so (ms), and the weight that it was then.
+  local function visit_weight(field)
+    local name = field:match('^@?(.*)')
+    local mark = '@' .. name
+    local weight, noted = unpack(redis.call('HMGET', K.weights, name, mark))
+    local at, was = (noted or ''):match('^(%d+) (.*)')
+    if not weight then
+      redis.call('HDEL', K.weights, mark)
+    elseif weight ~= was then
+      redis.call('HSET', K.weights, mark, decimal(NOW) .. ' ' .. weight)
+    elseif at + WEIGHT_KEPT <= NOW and redis.call('EXISTS', K.campaign .. name) == 0 then
+      redis.call('HDEL', K.weights, name, mark)
     end
   end
 
@@ -182,6 +199,9 @@ do
     end
     for _, name in ipairs(redis.call('ZRANDMEMBER', K.campaigns, VISITED)) do
       visit(name)
+    end
+    for _, field in ipairs(redis.call('HRANDFIELD', K.weights, VISITED)) do
+      visit_weight(field)
     end
     local looked_at = 0
     for _, name in ipairs(redis.call('SMEMBERS', K.running)) do

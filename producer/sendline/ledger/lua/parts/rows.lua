@@ -8,10 +8,24 @@ local function next_row(line)
   return first[1], tonumber(first[2]), not first[3]
 end
 
+local NOTED_EVERY = 86400000 -- ms (a day): when a weight was used need be known no better
+
+-- The weight that a campaign, or a name that `send` was given for one, was given; 1 without it. That it is used is noted
+-- with it: see ending.lua.
+local function given_weight(campaign)
+  local weight, used = unpack(redis.call('HMGET', K.weights, campaign, '@' .. campaign))
+  if not weight then
+    return 1
+  elseif tonumber((used or ''):match('^%d+') or 0) + NOTED_EVERY <= NOW then
+    redis.call('HSET', K.weights, '@' .. campaign, decimal(NOW) .. ' ' .. weight)
+  end
+  return tonumber(weight) or 1
+end
+
 -- A campaign's weight; those of its rows that take turns share it.
 local function weight_of(line, row)
   local campaign = campaign_of(row)
-  local weight = campaign ~= '' and tonumber(redis.call('HGET', K.weights, campaign) or 1) or 1
+  local weight = campaign ~= '' and given_weight(campaign) or 1
   if is_one_of_several(row) then
     weight = weight / math.max(redis.call('SCARD', senders_key(line, campaign)), 1)
   end
