@@ -77,13 +77,24 @@ def _redis_cpu(book: Book, processes: tuple[int, ...]) -> Iterator[Target]:
 
 
 def _latencies(book: Book) -> Iterator[Target]:
-    for part, who, name, most in (
-        (latency.PART, "Sendline, rested", "p50", 4),
-        (latency.PART, "Sendline, rested", "p99", 15),
-        (urgent.PART, "Sendline", "p50", 10),
-        (urgent.PART, "Sendline", "p95", 25),
+    """Judge latencies by their limits, and by what those are of the plain program's where they were set."""
+    for part, who, name, most, celery in (
+        (latency.PART, "Sendline, rested", "p50", 4, 3.3),
+        (latency.PART, "Sendline, rested", "p99", 15, 4.7),
+        (urgent.PART, "Sendline", "p50", 10, 7),
+        (urgent.PART, "Sendline", "p95", 25, 10),
     ):
         yield from at_most(f"{part}, {name}", book.middle(part, who, name), most, " ms")
+        against = fastest_celery(book, part, name)
+        if against is not None:
+            found = book.ratio(part, name, who, against)
+            yield from at_most(f"{part}, {name}, against {against}", found, most / celery, " x")
+
+
+def fastest_celery(book: Book, part: str, name: str) -> str | None:
+    """Return the plain program whose percentile is the least."""
+    took = {who: found.median for who in ("Celery", *CELERY) if (found := book.middle(part, who, name))}
+    return min(took, key=lambda who: took[who]) if took else None
 
 
 def _memory(book: Book, processes: tuple[int, ...]) -> Iterator[Target]:

@@ -412,6 +412,19 @@ BAD = [
             ("5", ": must be"),
         )
     ),
+    *(
+        (
+            f"stop_words = {stop}\n{other} = {words}",
+            "stop_words: a word of them is in start_words or help_words",
+        )
+        for stop, other, words in (
+            ("['STOP']", "start_words", "['stop']"),
+            ("['Arr\u00eat']", "start_words", "['ARRET']"),
+            ("['ARRET']", "help_words", "['AIDE', ' arr\u00eat! ']"),
+            ("['D\u1eeaNG']", "start_words", "['D\u00d9NG']"),
+        )
+    ),
+    ("stop_words = ['STOP', '!']", "stop_words[1]: a keyword has a letter or a digit"),
     ("[[routes]]\nto = '+1'\naccount = ['a']", "routes[0].account: not a setting; did you mean accounts?"),
     ("[[routes]]\nto = '+1'\naccounts = ['a']\n[[routes]]\nto = '+1'\naccounts = ['a']", "comes twice"),
 ]
@@ -443,6 +456,11 @@ def test_a_wrong_value_is_told_with_its_field_and_the_fix(text, told):
         ("alert_command = 'notify \"a b\" c'", "alert_command", ("notify", "a b", "c")),
         ('alert_command = \'["notify", "a"]\'', "alert_command", ("notify", "a")),
         ("alert_command = ''", "alert_command", ()),
+        (
+            "stop_words = ['arr\u00eat', 'ARRET', 'Arr\u00c8t']",
+            "stop_words",
+            ("ARR\u00caT", "ARRET", "ARR\u00c8T"),
+        ),
     ],
 )
 def test_a_right_value_is_taken_in_its_canonical_form(text, field, value):

@@ -6,6 +6,7 @@ in the campaign, so that a round whose import was cut off goes on even where mor
 """
 
 import json
+from contextlib import contextmanager
 from dataclasses import replace
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
@@ -14,11 +15,13 @@ from sendline.campaigns import steering
 from sendline.campaigns.recipients import Columns
 from sendline.contract.campaign import BAD, ENDED, CampaignSpec
 from sendline.contract.errors import CampaignConflict, CampaignExists
-from sendline.ledger import campaigns, finding
-from sendline.ledger.record import Flag, Record, unpack
+from sendline.ledger import campaigns
+from sendline.ledger.recall import recall
+from sendline.ledger.record import UNREADABLE, Flag, Record, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from sendline.campaigns.fields import CampaignFields
     from sendline.contract.campaign import Imported
@@ -36,18 +39,26 @@ COLUMNS: Final = Columns(to=" to", sender=" sender", not_before=" not_before")
 """No variable of a template can have a name that begins with a space."""
 
 
+@contextmanager
+def _temporary_file() -> "Iterator[IO[bytes]]":
+    with TemporaryFile(prefix="sendline-") as file:
+        yield file
+
+
 def make_round(
     name: str,
     new_name: str | None,
     found: "Founding[T]",
     on_progress: "Callable[[Imported], None]" = lambda _: None,
+    opened: "Callable[[], AbstractContextManager[IO[bytes]]]" = _temporary_file,
 ) -> "Plan[T]":
     """Found a new round of the campaign `name` by `found`, or go on with its import; return what that does.
 
-    It has the campaign's owner. Raises InvalidCampaign, and CampaignConflict where none failed.
+    It has the campaign's owner. `opened` opens the file for its recipients, which is gone behind the block.
+    Raises InvalidCampaign, and CampaignConflict where none failed.
     """
     there = yield from steering.find(name)
-    with TemporaryFile(prefix="sendline-") as file:
+    with opened() as file:
         if not (yield from write_round(name, file)):
             raise none_failed(name)
         file.seek(0)
@@ -60,14 +71,13 @@ def make_round(
 def write_round(name: str, file: IO[bytes]) -> "Plan[int]":
     """Write the recipients of a new round of the campaign `name`, as JSON lines; return how many there are.
 
-    A message that is no longer kept is left out.
+    A message that is no longer kept, or whose record is damaged, is left out.
     """
     start: int | None = 0
     written = 0
     while start is not None:
         ids: list[bytes] = yield campaigns.members(name, start, PAGE)
-        found: list[Record | None] = (yield finding.records(ids)) if ids else []
-        lines = list(map(_line, found))
+        lines: list[bytes] = (yield recall(ids, lambda raws: list(map(_line, raws)))) if ids else []
         file.write(b"".join(lines))
         written += sum(line != b"\n" for line in lines)
         start = start + PAGE if len(ids) == PAGE else None
@@ -142,9 +152,16 @@ def _takes_more(there: "Found") -> bool:
     return not there.progress.imported.complete and there.progress.state not in ENDED
 
 
-def _line(record: Record | None) -> bytes:
-    """Return the line of one message; it is empty where that is not sent again."""
-    if record is None or record.state not in BAD or not record.flags & Flag.TEMPLATED:
+def _line(raw: bytes | None) -> bytes:
+    """Return the line of the message with that record; it is empty where that is not sent again."""
+    try:
+        return _recipient(Record(raw)) if raw else b"\n"
+    except UNREADABLE:
+        return b"\n"
+
+
+def _recipient(record: Record) -> bytes:
+    if record.state not in BAD or not record.flags & Flag.TEMPLATED:
         return b"\n"
     values: dict[bytes, bytes] = unpack(record.extras) if record.extras else {}
     row: dict[str, Any] = {name.decode(): value.decode() for name, value in values.items()}

@@ -45,7 +45,7 @@ class Keywords:
         spelled: dict[str, set[Keyword]] = {}
         plain: dict[str, set[Keyword]] = {}
         for keyword in Keyword:
-            words = frozenset(filter(None, map(_folded, getattr(self, keyword))))
+            words = frozenset(filter(None, map(folded, getattr(self, keyword))))
             object.__setattr__(self, keyword, words)
             for word in words:
                 spelled.setdefault(word, set()).add(keyword)
@@ -58,7 +58,7 @@ class Keywords:
 
         Accents of Latin letters may be left out, or be too many; other ones make another word.
         """
-        word = _folded(text)
+        word = folded(text)
         none: set[Keyword] = set()
         found = (
             self._spelled.get(word, none)
@@ -67,8 +67,13 @@ class Keywords:
         )
         return next((keyword for keyword in Keyword if keyword in found), None)
 
+    @property
+    def is_stop_contested(self) -> bool:
+        """Whether some answer is a word for STOP and for something else, however they are written."""
+        return any(Keyword.STOP in asked and len(asked) > 1 for asked in self._unaccented.values())
 
-def _folded(text: str) -> str:
+
+def folded(text: str) -> str:
     """Return `text` in upper case, its spaces single, without what is unseen or stands around its letters."""
     letters = unicodedata.normalize("NFKC", text.upper())
     seen = "".join(each for each in letters if unicodedata.category(each) != "Cf")

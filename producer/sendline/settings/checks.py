@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from phonenumbers import SUPPORTED_REGIONS
 from pydantic import SecretStr
 
+from sendline.contract import keywords
 from sendline.contract.numbers import parse_sender
 from sendline.settings import redis_options
 
@@ -235,6 +236,8 @@ def keyword(text: str) -> str:
     word = " ".join(text.upper().split())
     if not word or len(word) > KEYWORD_LENGTH:
         raise ValueError(f"a keyword has 1 to {KEYWORD_LENGTH} characters")
+    if not keywords.folded(word):
+        raise ValueError("a keyword has a letter or a digit: by these alone answers are compared")
     return word
 
 

@@ -242,11 +242,11 @@ class Settings(BaseSettings):
     def _belongs_together(self) -> Self:
         if self.retry_base > self.retry_max:
             raise ValueError("retry_base: longer than retry_max; lower it, or raise retry_max")
-        for word in self.stop_words:
-            if word in self.start_words or word in self.help_words:
-                raise ValueError(
-                    "stop_words: a word of them is in start_words or help_words, too; leave it in one"
-                )
+        words = (self.stop_words, self.start_words, self.help_words)
+        if keywords.Keywords(*map(frozenset, words)).is_stop_contested:
+            raise ValueError(
+                "stop_words: a word of them is in start_words or help_words, too; leave it in one"
+            )
         if self.idempotency_ttl > self.retention:
             raise ValueError("idempotency_ttl: longer than retention; lower it, or raise retention")
         checks.unique((route.to for route in self.routes), "routes: one `to`")

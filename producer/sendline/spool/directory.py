@@ -148,9 +148,12 @@ class SpoolDirectory:
         with contextlib.suppress(FileNotFoundError):
             self._name(message_id).rename(self._name(message_id, why))
 
-    def set_apart(self, entry: Entry) -> None:
-        """Give a message that waits, and was kept with others, a file of its own. Raises OSError."""
-        name, draft = self._name(entry.draft.id), self._name(entry.draft.id, "new")
+    def set_apart(self, entry: Entry, kind: str = "sms") -> None:
+        """Give a message that was kept with others a file of its own. Raises OSError.
+
+        `kind` is what its name ends with: it waits, or was kept aside.
+        """
+        name, draft = self._name(entry.draft.id, kind), self._name(entry.draft.id, "new")
         if not batch.is_batch(files.read_raw(name) or b""):
             return
         try:

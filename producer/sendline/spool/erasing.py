@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 import time
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,11 +13,10 @@ from sendline.ledger import verbs
 from sendline.producer.core import BATCH
 from sendline.producer.plan import Aside
 from sendline.spool import batch, files
-from sendline.spool.directory import NAME, REFUSED
 from sendline.spool.entry import PAST, Damaged, Entry, Newer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from sendline.contract.draft import Draft
@@ -30,7 +30,8 @@ SHELVED_MS: Final = 600_000
 """For so long nobody could claim what the ledger is given, to be canceled there; then it expires."""
 UNFINISHED: Final = 60.0
 """Seconds after which a file that is still being written belongs to a process that died."""
-_KINDS: Final = {"sms", "new", "many.new", *REFUSED}
+_NAME: Final = re.compile(r"[0-9a-f]{20,32}\.")
+"""What a file that may hold a message is called by: an id, or the digest of a key. Of whatever kind it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +47,12 @@ class Taken:
 class _Found:
     waiting: list[Entry] = field(default_factory=list)
     """Messages to the number."""
-    others: list[Entry] = field(default_factory=list)
-    """Messages to others; some may stand in one file with them."""
+    others: list[tuple[Entry, str]] = field(default_factory=list)
+    """Messages to others, and of what kind their files are; some may stand in one file with them."""
     aside: "list[Path]" = field(default_factory=list)
     """Messages to the number, or damaged ones that hold it, that nobody will deliver."""
     unfinished: "list[Path]" = field(default_factory=list)
     """Files that were never finished."""
-    left: int = 0
 
 
 def take_out(directory: "SpoolDirectory", limits: "Limits", number: str, retention: float) -> "Plan[Taken]":
@@ -70,7 +70,7 @@ def take_out(directory: "SpoolDirectory", limits: "Limits", number: str, retenti
     for start in range(0, len(known), BATCH):
         yield verbs.accept(limits, [_shelved(each, now_ms) for each in known[start : start + BATCH]])
     left: int = yield Aside(lambda: _remove(directory, number, found))
-    return Taken(len(found.waiting) + len(found.aside), found.left + left)
+    return Taken(len(found.waiting) + len(found.aside), left)
 
 
 def _shelved(entry: Entry, now_ms: int) -> "Draft":
@@ -80,22 +80,28 @@ def _shelved(entry: Entry, now_ms: int) -> "Draft":
 
 def _look(path: "Path", number: str) -> _Found | OSError:
     found = _Found()
-    holds: dict[int, bool | None] = {}
     try:
-        for file in sorted(path.iterdir()):
-            stem, _, kind = file.name.partition(".")
-            if kind in _KINDS and NAME.fullmatch(stem):
+        for file, holds in _files(path, number):
+            if holds and file.suffix != ".key":
                 with contextlib.suppress(FileNotFoundError):  # it was delivered meanwhile
-                    inode = file.stat().st_ino
-                    if inode not in holds:
-                        holds[inode] = _holds(file, number)
-                    if holds[inode] is None:
-                        found.left += 1
-                    elif holds[inode]:
-                        _judge(file, number, found)
+                    _judge(file, number, found)
     except OSError as error:
         return error
     return found
+
+
+def _files(path: "Path", number: str) -> "Iterator[tuple[Path, bool | None]]":
+    """Yield the files of a spool, and whether each holds the number: see _holds(). Raises OSError."""
+    holds: dict[int, bool | None] = {}
+    for file in sorted(path.iterdir()):
+        if _NAME.match(file.name):
+            try:
+                inode = file.stat().st_ino
+            except FileNotFoundError:
+                continue
+            if inode not in holds:
+                holds[inode] = _holds(file, number)
+            yield file, holds[inode]
 
 
 def _holds(file: "Path", number: str) -> bool | None:
@@ -123,12 +129,12 @@ def _judge(file: "Path", number: str, found: _Found) -> None:
     except Damaged:
         found.aside.append(file)
     except (Newer, OSError):
-        found.left += 1
+        return  # it is counted afterwards
     else:
         if entry is None:
             return
         if entry.draft.to != number:
-            found.others.append(entry)
+            found.others.append((entry, file.name.partition(".")[2]))
         elif file.suffix == ".sms":
             found.waiting.append(entry)
         else:
@@ -136,34 +142,44 @@ def _judge(file: "Path", number: str, found: _Found) -> None:
 
 
 def _remove(directory: "SpoolDirectory", number: str, found: _Found) -> int:
-    """Remove what was found; return how many files hold the number still."""
-    left = 0
+    """Remove what was found; return how many files hold the number still, or may hold it."""
     for entry in found.waiting:
         directory.remove(entry)
-        left += directory.holds(entry.draft.id)
-    for entry in found.others:
-        left += not _is_done(partial(directory.set_apart, entry))
+    for entry, kind in found.others:
+        _try(partial(directory.set_apart, entry, kind))
     for file in (*found.aside, *found.unfinished):
-        left += not _is_done(partial(file.unlink, missing_ok=True))
+        _try(partial(file.unlink, missing_ok=True))
     for file in directory.path.glob("*.key"):
         if _holds(file, number) and not _is_anothers(file, number):
-            left += not _is_done(partial(file.unlink, missing_ok=True))
-    _is_done(partial(files.sync, directory.path))
-    return left
+            _try(partial(file.unlink, missing_ok=True))
+    _try(partial(files.sync, directory.path))
+    return _count_left(directory.path, number)
 
 
-def _is_anothers(key: "Path", number: str) -> bool:
-    """Return whether the file behind a key holds one message alone, to somebody else."""
+def _count_left(path: "Path", number: str) -> int:
+    """Count the files that hold the number, or may: those that were looked at may have other names by now."""
+    left: set[int] = set()
     try:
-        return Entry.unpack(files.read_raw(key) or b"").draft.to != number
-    except ValueError:
+        for file, holds in _files(path, number):
+            if holds is None or (holds and not _is_anothers(file, number)):
+                with contextlib.suppress(FileNotFoundError):
+                    left.add(file.stat().st_ino)
+    except OSError as error:
+        log.error("the spool can't be read: %s", error.strerror or type(error).__name__)
+        return len(left) + 1
+    return len(left)
+
+
+def _is_anothers(file: "Path", number: str) -> bool:
+    """Return whether a file holds one message alone, to somebody else."""
+    try:
+        return Entry.unpack(files.read_raw(file) or b"").draft.to != number
+    except (ValueError, OSError):
         return False  # several, or a damaged one: those that wait have other files by now
 
 
-def _is_done(do: "Callable[[], None]") -> bool:
+def _try(do: "Callable[[], None]") -> None:
     try:
         do()
     except OSError as error:
         log.error("the spool can't be changed: %s", error.strerror or type(error).__name__)
-        return False
-    return True

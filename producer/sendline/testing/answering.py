@@ -1,6 +1,7 @@
 """The ledger's place in a recording producer: it answers the very calls that Redis would get, from memory."""
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sendline.contract.errors import SendlineError
@@ -9,6 +10,7 @@ from sendline.ledger.record import pack, unpack
 from sendline.ledger.scripts import Script
 from sendline.testing.accepting import Accepting
 from sendline.testing.campaigning import Campaigning
+from sendline.testing.erasing import Erasing
 from sendline.testing.moves import Moves
 
 if TYPE_CHECKING:
@@ -37,13 +39,16 @@ class MemoryLedger:
         self.memory = memory
         self.moves = Moves(memory)
         self.campaigns = Campaigning(memory, self.moves)
-        accepting = Accepting(memory, self.moves)
+        accepting, erasing = Accepting(memory, self.moves), Erasing(memory, self.moves)
         self._answers: dict[str, Callable[[Arguments], Any]] = {
             "accept": accepting.accept,
             "enlist": accepting.enlist,
             "found": self.campaigns.found,
             "steer": self.campaigns.steer,
             "cancel": self._cancel,
+            "erase": erasing.erase,
+            "forget": erasing.forget,
+            "SMISMEMBER": self._were_erased,
             "inbound": self._take_in,
             "PING": lambda _: b"PONG",
             "CONFIG": lambda _: [b"appendonly", b"yes", b"appendfsync", b"always"],
@@ -117,9 +122,15 @@ class MemoryLedger:
         return str(len(self._stream(streams[field]))).encode()
 
     def _entries(self, key: str, after: int, most: int) -> list[Any]:
-        found = self._stream(key)[after : after + most]
-        field = _STREAM_FIELDS[key]
-        return [[f"{seq}-0".encode(), [field, raw]] for seq, raw in enumerate(found, after + 1)]
+        found = enumerate(self._stream(key)[after:], after + 1)
+        kept = islice(((seq, raw) for seq, raw in found if raw), most)
+        return [[f"{seq}-0".encode(), [_STREAM_FIELDS[key], raw]] for seq, raw in kept]
+
+    def _were_erased(self, arguments: Arguments) -> list[int]:
+        key, *numbers = arguments
+        if key != KEYS["inbound_erased"]:
+            raise not_in_memory("a read of this key")
+        return [int(not self.memory.inbound[number - 1]) for number in numbers]
 
     def _read(self, arguments: Arguments) -> list[Any] | None:
         """Answer XREAD at once: who waits for more would wait for the test itself."""

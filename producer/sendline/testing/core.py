@@ -10,7 +10,7 @@ from sendline.ledger.record import unpack
 from sendline.producer.campaign import CampaignPlans
 from sendline.producer.core import Core
 from sendline.producer.finding import search_for
-from sendline.testing.answering import not_in_memory
+from sendline.testing.erasing import erase
 from sendline.testing.finding import page
 from sendline.testing.moves import NO_ACCOUNT
 from sendline.testing.sharing import MemorySharing, Once
@@ -64,10 +64,10 @@ class RecordingCore(Core):
         search = search_for(self._settings.default_region, asked)
         return page(self._outbox._memory, search, limit, cursor)
 
-    def erase(self, number: str, **_: Any) -> "Plan[Erased]":
-        """Refuse: what is erased from Redis can only be seen there."""
-        yield from ()
-        raise not_in_memory("erase()")
+    def erase(self, number: str, *, keep_opt_out: bool) -> "Plan[Erased]":
+        """Erase all that is kept of a number."""
+        memory = self._outbox._memory
+        return (yield from erase(self._settings, self._limits, memory, number, keep_opt_out=keep_opt_out))
 
     def group_events(self, share: "Share", timeout: float | None) -> "Sharing":
         """Read the events together with others."""

@@ -79,6 +79,7 @@ class Memory:
             """By digest of an idempotency key: id, digest of the content, until when it is known (ms)."""
             self.events: list[bytes] = []
             self.inbound: list[bytes] = []
+            """What came in, by its number less one; empty where it was erased."""
             self.inbound_seen: set[bytes] = set()
             self.suppressed: set[str] = set()
             self.campaigns: dict[str, KeptCampaign] = {}

@@ -51,7 +51,7 @@ def there(server):
 
 
 def traces(path):
-    return [each.name for each in path.iterdir() if DIGITS in each.read_bytes()]
+    return [each.name for each in path.iterdir() if each.is_file() and DIGITS in each.read_bytes()]
 
 
 def status(producer, entry):
@@ -149,7 +149,7 @@ def test_what_was_kept_aside_or_is_damaged_or_was_never_finished_goes_too(produc
     shutil.copy(new, growing)
     os.utime(new, (1, time.time() - UNFINISHED - 1))
     erased = producer.erase(TO)
-    assert (erased.spooled, erased.canceled, erased.spool_left) == (4, 1, 0)
+    assert (erased.spooled, erased.canceled, erased.spool_left) == (4, 1, 1)
     assert traces(spool.path) == [growing.name], "somebody is writing it"
     with pytest.raises(UnknownMessage):
         there.get(ids.to_text(stale.draft.id))
@@ -162,6 +162,64 @@ def test_what_a_later_release_wrote_is_counted_and_left(producer, keep, spool):
     erased = producer.erase(TO)
     assert (erased.spooled, erased.spool_left) == (0, 1)
     assert file.exists()
+
+
+def hinder(spool, entry):
+    """Let nothing be written in the place of a message; returns what is in the way."""
+    obstacle = spool.path / f"{entry.draft.id.hex()}.new"
+    obstacle.mkdir()
+    return obstacle
+
+
+def test_what_was_kept_aside_with_the_file_of_others_lets_go_of_them(producer, keep, spool):
+    aside, _, plain = keep((OTHER, "aside"), (TO, "for Ada"), (OTHER, "plain"))
+    obstacle = hinder(spool, aside)
+    spool.set_aside(aside.draft.id, "conflict", aside)
+    obstacle.rmdir()
+    assert len(traces(spool.path)) == 3, "names of one file"
+    erased = producer.erase(TO)
+    assert (erased.spooled, erased.spool_left, traces(spool.path)) == (1, 0, [])
+    assert spool.refused() == {aside.draft.id: "conflict"}
+    assert Entry.unpack(spool._name(aside.draft.id, "conflict").read_bytes()) == aside
+    assert spool.waiting() == [plain.draft.id]
+
+
+@pytest.mark.parametrize("why", [None, "conflict"])
+def test_what_can_not_be_written_anew_is_counted(producer, keep, spool, why):
+    other, _ = keep((OTHER, "other"), (TO, "for Ada"))
+    obstacle = hinder(spool, other)
+    if why:
+        spool.set_aside(other.draft.id, why, other)
+    erased = producer.erase(TO)
+    assert (erased.spooled, erased.spool_left) == (1, 2), "the file, and what stands in its way"
+    assert traces(spool.path) == [spool._name(other.draft.id, why or "sms").name]
+    obstacle.rmdir()
+    assert producer.erase(TO).spool_left == 0
+    assert traces(spool.path) == []
+
+
+def test_what_a_later_release_kept_aside_for_its_own_reasons_goes_too(producer, keep, spool):
+    [kept] = keep((TO, "for Ada"))
+    spool.set_aside(kept.draft.id, "unknown", kept)
+    erased = producer.erase(TO)
+    assert (erased.spooled, erased.spool_left, traces(spool.path)) == (1, 0, [])
+
+
+def test_a_key_that_a_later_release_left_is_counted(producer, keep, spool):
+    [kept] = keep((OTHER, "x"), idempotency_key="k")
+    file = spool._name(kept.draft.id)
+    file.write_bytes(file.read_bytes().replace(b"spool 1 ", b"spool 9 ", 1))
+    file.unlink()
+    assert producer.erase(TO).spool_left == 1
+
+
+def test_the_name_that_a_key_had_in_passing_goes_too(producer, keep, spool):
+    [kept] = keep((TO, "for Ada"), idempotency_key="k")
+    passing = spool._key_name("k").with_suffix(".new")
+    passing.hardlink_to(spool._name(kept.draft.id))
+    assert (producer.erase(TO).spool_left, traces(spool.path)) == (1, [passing.name])
+    os.utime(passing, (1, time.time() - UNFINISHED - 1))
+    assert (producer.erase(TO).spool_left, traces(spool.path)) == (0, [])
 
 
 def test_while_the_ledger_is_away_nothing_is_erased_and_that_is_said(producer, server, spool):

@@ -327,9 +327,33 @@ def test_messages_are_found_again_page_by_page(producer):
         producer.find_page(cursor="another's")
 
 
-def test_erasing_is_refused(producer):
-    with pytest.raises(NotInMemory, match=r"erase\(\)"):
-        producer.erase(TO)
+def test_what_was_erased_is_in_the_outbox_no_more(producer, outbox):
+    mine = producer.send(to=TO, text="for Ada", metadata={"name": "Ada"}, callback_url="https://a.example/x")
+    other = producer.send(to=OTHER, text="for Bob")
+    outbox.deliver(producer.send(to=TO, text="again for Ada"))
+    outbox.receive(from_=TO, text="STOP", to=SENDER)
+    erased = producer.erase("+1 (311) 555-2367")
+    assert (erased.messages, erased.canceled, erased.inbound, erased.opted_out) == (2, 1, 1, True)
+    assert outbox.sent_to(TO) == []
+    assert [(m.to, m.text) for m in outbox.messages] == [("", None), (OTHER, "for Bob"), ("", None)]
+    now = producer.get(mine.id)
+    assert (now.status, now.metadata, now.callback_url) == (Status.CANCELED, {}, None)
+    assert list(producer.inbound(after=0)) == []
+    assert TO not in repr(vars(outbox._memory))
+    outbox.deliver(other)
+    assert producer.send(to=TO, text="Hello").status is Status.CREATED
+    with pytest.raises(InvalidMessage, match="number"):
+        producer.erase("nobody")
+
+
+def test_the_async_producer_erases_too(outbox):
+    async def erase():
+        async with AsyncRecordingProducer(outbox=outbox) as producer:
+            await producer.send(to=TO, text="Hello")
+            return await producer.erase(TO)
+
+    assert asyncio.run(erase()).canceled == 1
+    assert outbox.sent_to(TO) == []
 
 
 def test_clearing_begins_anew(producer, outbox):

@@ -261,7 +261,40 @@ def mistakes_of_campaigns(stage):
     stage.refused(campaign("sale").retry_failed)
 
 
+def erased(stage):
+    stage.note(stage.producer.erase(TO).to_dict())
+    sends, sent, held = (stage.producer.send(**fields(account=name)) for name in ("spare", "third", "fourth"))
+    done = stage.producer.send(**fields(to=OTHER))
+    for message, status in (
+        (sends, Status.SENDING),
+        (sent, Status.SENT),
+        (held, Status.UNCERTAIN),
+        (done, Status.DELIVERED),
+    ):
+        stage.advance(message, status)
+    waits = stage.producer.send(**fields(metadata={"order": "7"}, callback_url="https://a.example/x"))
+    campaign = stage.producer.campaign("sale", **SALE)
+    stage.receive("Hello")
+    stage.receive("stop")
+    stage.producer.send(**fields())
+    stage.note(stage.producer.erase(TO, keep_opt_out=True).to_dict())
+    stage.note(stage.producer.erase(TO).to_dict())
+    for message in (waits, sends, sent, held, done, *campaign.messages()):
+        stage.look(stage.producer.get(message.id))
+    stage.progress(campaign)
+    stage.advance(sends, Status.RETRYING)
+    stage.advance(sent, Status.DELIVERED)
+    stage.advance(held, Status.RETRYING)
+    stage.note(list(stage.producer.inbound(after=0, timeout=0.05)))
+    stage.receive("once more")
+    for after in range(3):
+        stage.note([came.seq for came in stage.producer.inbound(after=after, timeout=0.05)])
+    stage.note(len(list(stage.producer.find(to=TO))), len(list(stage.producer.find())))
+    stage.refused(stage.producer.erase, "nobody")
+
+
 SCENES = (
+    erased,
     found_again,
     *(one_message, the_same_again, many_at_once, mistakes, named_account_and_route, canceled, opted_out),
     *(

@@ -15,7 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from producer.campaigns.conftest import Hands
 from sendline import Producer
+from sendline.contract.status import Status
 from sendline.ledger.campaigns import read_campaign
 from sendline.settings import Settings
 from sendline_worker.api import importing, uploads
@@ -89,6 +91,31 @@ def test_files_that_come_at_once_take_no_more_of_the_disk_than_they_may(
             sock.sendall(b"to,name\n")
         poll(lambda: upload(other, SALE, content).status_code == 200)  # whose sender has gone takes nothing
         assert upload(other, SALE, rows(4000)).status_code == 413, "more than ever fits"
+
+
+def test_the_file_of_those_who_failed_takes_of_the_same_room(
+    redis_url, ledger, publish, poll, monkeypatch, taken
+):
+    publish("main")
+    given, real = [], Room.give
+    monkeypatch.setattr(Room, "give", lambda room, number: (real(room, number), given.append(number)))
+    with served(Settings(redis_url=redis_url, api_disk_most=30_000), ledger) as api:
+        shop = api.client("send", "read", name="shop")
+        assert shop.put(SALE, json=SPEC).status_code == 201
+        assert upload(shop, SALE, rows(60)).status_code == 200
+        assert shop.post(f"{SALE}/start").status_code == 200
+        assert Hands(ledger).send_all(Status.FAILED, code="rejected") == 60
+        assert shop.put("/v1/campaigns/big", json=SPEC).status_code == 201
+        taken.clear()
+        with connected(api, shop, "/v1/campaigns/big", length=29_000):
+            poll(lambda: taken == [29_000])
+            refused = shop.post(f"{SALE}/retry")
+            assert (refused.status_code, refused.json()["type"]) == (503, "urn:sendline:problem:busy")
+            assert shop.get(f"{SALE}.2").status_code == 404
+        poll(lambda: 29_000 in given)
+        del given[:], taken[:]
+        assert shop.post(f"{SALE}/retry").json()["total"] == 60
+        assert 60 * len(number(0)) < sum(taken) == sum(given), "and all of it is free again"
 
 
 def test_a_disk_that_takes_no_more_is_told_apart_and_the_next_one_goes(api, shop):

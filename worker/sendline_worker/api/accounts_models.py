@@ -203,4 +203,4 @@ class Erased(BaseModel):
     rejected: int = Field(description="Unreadable requests of providers that held it.")
     opted_out: bool = Field(description="Whether it was taken off the suppression list.")
     spooled: int = Field(description="Messages to it that were taken out of the spool of the API's machine.")
-    spool_left: int = Field(description="Files of that spool that may hold it and could not be read.")
+    spool_left: int = Field(description="Files of that spool that may hold it still.")

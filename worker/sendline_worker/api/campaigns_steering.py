@@ -132,7 +132,8 @@ async def _round(here: Context, imports: Imports, caller: Caller, name: str, new
         return made
 
     def make(producer: "Importing", check: "Callable[[], None]") -> str:
-        return producer.carry_out(again.make_round(name, new_name, found, lambda _: check()))
+        plan = again.make_round(name, new_name, found, lambda _: check(), imports.room.own_file)
+        return producer.carry_out(plan)
 
     async with imports.slot(caller.name, here.ending):
         return await imports.run(here.ending, make)

@@ -11,7 +11,15 @@ if TYPE_CHECKING:
 UNAUTHORIZED: Final = 401
 FORBIDDEN: Final = 403
 INTERNAL: Final = 500
-_WORDS: Final = {UNAUTHORIZED: "unauthorized", FORBIDDEN: "forbidden", INTERNAL: "internal"}
+TOO_LARGE: Final = 413
+UNSUPPORTED: Final = 415
+_WORDS: Final = {
+    UNAUTHORIZED: "unauthorized",
+    FORBIDDEN: "forbidden",
+    INTERNAL: "internal",
+    TOO_LARGE: "too large",
+    UNSUPPORTED: "unsupported encoding",
+}
 
 
 class Authenticator(Protocol):
