@@ -72,6 +72,8 @@ class Proxy:
         """Replies that were thrown away."""
         self.closed_idle = 0
         """Connections that `close_idle` has closed."""
+        self.undecided = 0
+        """Connections that it closes if they stay idle."""
 
     @property
     def port(self) -> int:
@@ -270,8 +272,7 @@ class _Link:
                     continue
                 if self._doomed:
                     return self._count_closed()
-                if self._closing is not None:
-                    self._closing.cancel()
+                self._stay()
                 self._losing = self._proxy.lost_reply_to(tail, data) or self._losing
                 tail = (tail + data)[-_TAIL:]
                 assert self._to_server is not None
@@ -290,25 +291,34 @@ class _Link:
                     await asyncio.sleep(weather.delay)
                 if self._frozen:
                     continue
+                if weather.chance.random() < weather.idle_chance:
+                    self._close_soon()  # whoever has the reply finds it undecided
                 self._to_client.write(data)
                 await self._to_client.drain()
-                if weather.chance.random() < weather.idle_chance:
-                    self._close_soon()
 
     def _close_soon(self) -> None:
+        self._stay()
+        self._proxy.undecided += 1
+        self._closing = asyncio.get_running_loop().call_later(QUIET, self._close_idle)
+
+    def _stay(self) -> None:
         if self._closing is not None:
             self._closing.cancel()
-        self._closing = asyncio.get_running_loop().call_later(QUIET, self._close_idle)
+        self._decided()
+
+    def _decided(self) -> None:
+        if self._closing is not None:
+            self._closing = None
+            self._proxy.undecided -= 1
 
     def _close_idle(self) -> None:
         if self._proxy.weather.under_request:
             self._doomed = True
-            return
-        if self._has_more():
-            return  # a request came meanwhile: not idle
-        self._count_closed()
-        self._to_client.close()  # an orderly end: FIN
-        self._over.set()
+        elif not self._has_more():  # else a request came meanwhile: not idle
+            self._count_closed()
+            self._to_client.close()  # an orderly end: FIN
+            self._over.set()
+        asyncio.get_running_loop().call_soon(self._decided)  # behind the FIN
 
     def _has_more(self) -> bool:
         if self._from_client._buffer:  # type: ignore[attr-defined]

@@ -158,6 +158,5 @@ def _answers(web, proxy):
         return False
     except httpx.ReadError:
         return False
-    until = time.monotonic() + 0.05
-    poll(lambda: time.monotonic() > until)
+    poll(lambda: proxy.undecided == 0)
     return True
