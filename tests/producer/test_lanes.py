@@ -391,6 +391,21 @@ def test_a_sender_is_not_held_for_another_account_that_takes_over(world):
     assert [claim.account for claim in world.claim().claims] == ["spare", "spare"]
 
 
+@pytest.mark.parametrize("lane", ["urgent", "normal"])
+def test_what_waits_behind_other_lanes_of_many_accounts_is_owed_its_share(world, lane):
+    names = [f"a{place}" for place in range(100)]
+    world.configure(*names, rate=1_000_000, burst=1_000_000, in_flight=0)
+    bulk = set()
+    for name in names:
+        world.accept_many(100, name, lane=lane)
+        bulk.update(world.accept_many(10, name, lane="bulk"))
+    went = []
+    for _ in range(300):
+        went += [claim.message_id for claim in world.claim(32, 28).claims]
+        world.clock.advance(0.01)
+    assert len(bulk.intersection(went)) > 0.02 * len(went) > 150
+
+
 @pytest.mark.parametrize("room", [1, 8])
 def test_routes_that_share_an_account_take_turns_in_every_lane(world, take, room):
     world.configure("main", "spare", rate=10, burst=1)

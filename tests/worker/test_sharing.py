@@ -35,6 +35,15 @@ def test_the_end_of_a_call_is_news_where_its_account_had_its_share():
     assert connections.end("hangs") is Freed.SOME
 
 
+@pytest.mark.parametrize(("accounts", "news"), [(1, Freed.NONE), (2, Freed.SOME)])
+def test_of_what_is_kept_for_urgent_messages_an_account_may_have_had_its_share(accounts, news):
+    connections = Connections(100, accounts=accounts)
+    for _ in range(95):
+        connections.begin("busy")
+    connections.answered(())
+    assert connections.end("busy") is news
+
+
 @pytest.mark.parametrize("accounts", [1, 2])
 def test_the_end_of_a_call_is_news_where_there_was_no_room(accounts):
     connections = Connections(10, accounts=accounts)

@@ -35,6 +35,8 @@ class Server:
     """So many requests are answered at the same time."""
     is_cutting: bool = False
     """It closes the connection instead of an answer."""
+    is_mute: bool = False
+    """It reads, and answers nothing."""
     says_before: bytes = b""
     """What it says before it closes the connection so."""
     accepted: int = 0
@@ -70,6 +72,8 @@ class Server:
             if not read or self.is_cutting:
                 writer.write(self.says_before)
                 return
+            if self.is_mute:
+                continue
             self.waiting.append(writer)
             if len(self.waiting) >= self.together:
                 for each in self.waiting:
@@ -182,6 +186,19 @@ async def test_a_connection_that_was_cut_when_it_was_used_again_lowers_the_limit
         assert await call() == 2
         assert await call() == 2
         assert await call(after=0.45) == 3
+
+
+@pytest.mark.parametrize("idle", [0.1, 5.0])
+async def test_one_that_was_mute_when_it_was_used_again_lowers_a_limit_that_was_learned(idle):
+    server = Server(header=b"Keep-Alive: timeout=100\r\n")
+    async with calling(server, idle=idle, total=0.5) as (wire, call):
+        assert await call() == 1
+        await asyncio.sleep(0.6)
+        server.is_mute = True
+        assert await wire.call(server.request()) == Broken(True, "no complete answer within 0.5 s")
+        server.is_mute = False
+        assert await call() == 2
+        assert await call(after=0.45) == (3 if idle < 0.6 else 2), "within the first limit it is the provider"
 
 
 async def test_a_new_connection_that_was_cut_says_nothing_of_idling():

@@ -53,7 +53,8 @@ class Sharing:
     shared-memory packet switches", IEEE/ACM Transactions on Networking 6 (2), 1998: what one may hold is a
     multiple of what is free. One that hangs stops by itself while some is left for others; where nobody else
     needs it, it still gets most of all; and no share has to be set. The multiple is two: one alone has two
-    thirds of all, six that hang leave a thirteenth.
+    thirds of all, six that hang leave a thirteenth. That bounds urgent messages, too. What is kept for them
+    counts as free only when nothing else is.
     """
 
     free: int

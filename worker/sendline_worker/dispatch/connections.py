@@ -90,4 +90,6 @@ class Connections:
             return Freed.AT_ONCE
         if account in self._full or free == self.kept_for_urgent + 1:
             return Freed.SOME
+        if self._is_shared and free <= self.kept_for_urgent:
+            return Freed.SOME  # for an urgent message of an account that had its share of these
         return Freed.NONE

@@ -48,6 +48,8 @@ class Connection(asyncio.Protocol):
         """Called once when the server closes it, or speaks, while it idles."""
         self.was_cut = False
         """It ended under an exchange, before a byte of the answer."""
+        self.was_mute = False
+        """Its time for an exchange was over before a byte of the answer."""
         self._loop = loop
         self._transport: Any = None
         self._readable = select.poll()
@@ -79,7 +81,7 @@ class Connection(asyncio.Protocol):
         self._is_bodiless = bodiless
         self._begin_answer()
         self._received = 0
-        timer = self._loop.call_at(until, self._fail, NoAnswer("no complete answer in time"))
+        timer = self._loop.call_at(until, self._time_out)
         try:
             self._transport.write(request)
             return await self._waiting
@@ -202,6 +204,10 @@ class Connection(asyncio.Protocol):
         on_left, self.on_left = self.on_left, None
         if on_left is not None:
             on_left(self)
+
+    def _time_out(self) -> None:
+        self.was_mute = not self._received
+        self._fail(NoAnswer("no complete answer in time"))
 
     def _fail(self, error: Exception) -> None:
         self._is_spoiled = True

@@ -71,10 +71,15 @@ class Idle:
                 return None  # the others idle for longer; the sweep looks after them
         return None
 
-    def cut(self, connection: "Connection") -> None:
-        """Learn that `connection` ended without a byte of answer when it was used again."""
-        if connection.rested is not None:
-            self._place(connection.origin).resting.closed(connection.rested, now=self._loop.time())
+    def failed(self, connection: "Connection") -> None:
+        """Learn from `connection`, which brought no answer, where that may be because it had idled.
+
+        What drops connections without a word leaves them open, and mute. A slow provider is mute, too: within
+        the limit from which all begin, that proves nothing.
+        """
+        rested = connection.rested
+        if rested is not None and (connection.was_cut or (connection.was_mute and rested > self._start)):
+            self._place(connection.origin).resting.closed(rested, now=self._loop.time())
 
     def close(self) -> None:
         """Close every connection at once."""

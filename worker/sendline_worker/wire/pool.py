@@ -77,8 +77,8 @@ class Pool:
         if not self._is_closed and connection.is_usable():
             self._idle.put(connection)
             return
-        if not self._is_closed and connection.was_cut:
-            self._idle.cut(connection)
+        if not self._is_closed:
+            self._idle.failed(connection)
         connection.close()
 
     def close(self) -> None:

@@ -94,11 +94,12 @@ class Resting:
     def closed(self, idle: float, *, now: float) -> None:
         """Learn that the server closed a connection that had idled for `idle`, or spoke on it.
 
-        Or that it closed it without an answer when it was used again after so long. That proves nothing of
-        what is safe: the server may have closed it before that was seen.
+        Or that it gave no answer when it was used again after so long. That proves nothing of what is safe:
+        the server may have closed it before that was seen. Within SHORTEST nothing is learned of its limit.
         """
         self._seen = now
-        self._end(idle)
+        if idle >= SHORTEST:
+            self._end(idle)
 
     def _end(self, after: float) -> None:
         self._ends.append(after)

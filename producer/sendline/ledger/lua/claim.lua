@@ -95,8 +95,9 @@ local function next_of(a)
   return a.interval < GATHER_US and math.max(at, NOW_US + GATHER_US) or at
 end
 
--- Accounts with lines that may go now: {name, a, [lane] = lines}, in the order in which they were found. An account is
--- read when its turn comes (a is nil until then, and false where it may not go): room may end before.
+-- Accounts with lines that may go now: {name, a, [lane] = lines}, in the order in which they were found. What is found of
+-- one after its turn waits for the next claim. An account is read when its turn comes (a is nil until then, and false where
+-- it may not go): room may end before.
 local houses = {}
 local gathered = {[0] = 0, 0, 0} -- lines of each lane
 
@@ -135,7 +136,6 @@ do
         redis.call('ZADD', due, again, route)
       end
     end
-    examined = examined + #found / 2
     return #found == 2 * most
   end
 end
@@ -244,11 +244,14 @@ end
 
 do
   local FEW = 8 -- lines: to look at one costs as much as a message, and mostly one has many
+  local STEP = 128 -- messages that are merely looked at: as dear as a step
+  local more = {} -- lanes with lines that were not looked at
   for lane = 0, LANES - 1 do
-    gather(lane, FEW)
+    more[lane] = gather(lane, FEW)
   end
-  -- Where an account has several, all take part: they take turns, and lanes are owed their share, without room as well.
-  local are_single = gathered[0] + gathered[1] + gathered[2] == #houses
+  -- Where an account has several, or several lanes have some, more of them take part at once: lines take turns, and lanes
+  -- are owed their share, without room as well.
+  local are_single = math.max(gathered[0], gathered[1], gathered[2]) == #houses
   for lane = 0, are_single and -1 or LANES - 1 do
     gather(lane, 2 * math.max(places_in(lane), 0) + FEW)
   end
@@ -266,7 +269,10 @@ do
         serve_house(houses[each], lane, false)
       end
       place = #houses + 1
-    until not are_single or places_in(lane) <= 0 or not gather(lane, 2 * FEW) and place > #houses
+      local goes_on = are_single and more[lane] and places_in(lane) > 0
+      more[lane] = goes_on and gather(lane, 2 * FEW)
+      examined = examined + (goes_on and STEP or 0)
+    until not goes_on
   end
 end
 for _, house in ipairs(houses) do

@@ -191,14 +191,14 @@ do
     end
   end
 
-  -- Keeps for `span` ms (as text) what new entries stand on, and all that they are read by.
-  -- Keeps a key for at least `span` ms (as text).
+  local kept = {}
+
+  -- Keeps a key for at least `span` ms (as text), the same at each call.
   local function keep(key, span)
-    if redis.call('PEXPIRE', key, span, 'GT') == 0 then
-      redis.call('PEXPIRE', key, span, 'NX')
-    end
+    kept[key] = kept[key] or redis.call('PEXPIRE', key, span, 'GT') == 1 or redis.call('PEXPIRE', key, span, 'NX')
   end
 
+  -- Keeps for `span` ms (as text) what new entries stand on, and all that they are read by.
   local function write_patterns(span)
     for _, known in pairs(campaigns) do
       local key = K.patterns .. known.beginning
