@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sendline.producer.trails import Met
     from sendline.settings import Settings
     from sendline.spool import Shelter
+    from sendline.spool.erasing import Taken
 
 
 def erase(
@@ -27,13 +28,23 @@ def erase(
     Called again it erases what has come since, or what an earlier call that was cut off left.
     Raises InvalidMessage, LedgerError, ConfigurationError.
     """
-    try:
-        to = parse_number(number, settings.default_region)
-    except ValueError as problem:
-        raise InvalidMessage("number", str(problem)) from None
+    to = recipient_of(number, settings.default_region)
     taken = (yield from spool.erase(limits, to, settings.retention)) if spool else None
     blanked = yield from _blank_messages(limits, to)
     forgotten = yield from _forget(limits, to, keep_opt_out=keep_opt_out)
+    return erased(blanked, forgotten, taken)
+
+
+def recipient_of(number: str, region: str | None) -> str:
+    """Return a number that is to be erased, in international form. Raises InvalidMessage."""
+    try:
+        return parse_number(number, region)
+    except ValueError as problem:
+        raise InvalidMessage("number", str(problem)) from None
+
+
+def erased(blanked: "Sequence[Blanked]", forgotten: Forgotten, taken: "Taken | None" = None) -> Erased:
+    """Return what was done to messages, to what the number wrote, and in the spool, where there is one."""
     return Erased(
         messages=len(blanked) - blanked.count("nothing"),
         canceled=blanked.count("canceled"),

@@ -2,17 +2,16 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sendline.contract.erased import Erased
-from sendline.contract.errors import InvalidMessage
-from sendline.contract.numbers import parse_number
 from sendline.contract.status import FINAL, Status
 from sendline.ledger import erasing
 from sendline.ledger.erasing import AT_ONCE, BEGINNING, Blanked, Forgotten
 from sendline.ledger.record import Flag, Record, pack, unpack
+from sendline.producer.erasing import erased, recipient_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sendline.contract.erased import Erased
     from sendline.ledger.limits import Limits
     from sendline.producer.plan import Plan
     from sendline.settings import Settings
@@ -30,10 +29,7 @@ def erase(
     settings: "Settings", limits: "Limits", memory: "Memory", number: str, *, keep_opt_out: bool
 ) -> "Plan[Erased]":
     """Erase all that is kept of a number. Raises InvalidMessage."""
-    try:
-        to = parse_number(number, settings.default_region)
-    except ValueError as problem:
-        raise InvalidMessage("number", str(problem)) from None
+    to = recipient_of(number, settings.default_region)
     with memory.lock:
         theirs = [(entry.created, entry.id) for entry in memory.entries.values() if entry.to == to]
     found = [message_id for _, message_id in sorted(theirs, reverse=True)]
@@ -41,13 +37,7 @@ def erase(
     for first in range(0, len(found), AT_ONCE):
         blanked += yield erasing.erase(limits, to, found[first : first + AT_ONCE])
     forgotten: Forgotten = yield erasing.forget(limits, to, BEGINNING, keep_opt_out=keep_opt_out)
-    return Erased(
-        messages=len(blanked) - blanked.count("nothing"),
-        canceled=blanked.count("canceled"),
-        under_way=blanked.count("under way"),
-        inbound=forgotten.wrote,
-        opted_out=forgotten.was_listed,
-    )
+    return erased(blanked, forgotten)
 
 
 class Erasing:
