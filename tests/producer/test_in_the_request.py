@@ -27,7 +27,7 @@ from sendline.ledger.faults import place
 from sendline.settings import Settings
 
 TIMEOUT = 0.5
-SLACK = 0.75
+SLACK = 2.5
 """Seconds that a busy machine may add."""
 FIELDS = {"to": TO, "text": "Hello", "sender": SENDER}
 NOBODY = "01a1fff9-b87b-73bf-9598-65b6ae9a0d15"

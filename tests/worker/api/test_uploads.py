@@ -293,7 +293,7 @@ def test_two_files_at_the_same_time_are_never_mixed(shop, api, settings):
 
 
 def test_others_are_served_while_a_file_is_imported(shop, api, new):
-    slowest, done = 0.0, threading.Event()
+    answered, done = 0, threading.Event()
 
     def import_it():
         assert upload(shop, SALE, rows(9999), timeout=60).status_code == 200
@@ -305,9 +305,9 @@ def test_others_are_served_while_a_file_is_imported(shop, api, new):
     while not done.is_set():
         answer = sender.post("/v1/messages", json=new)
         assert answer.status_code == 202
-        slowest = max(slowest, answer.elapsed.total_seconds())
+        answered += 1
     thread.join()
-    assert slowest < 1
+    assert answered > 10, "one or two are, where all wait for the import"
 
 
 def test_the_end_of_the_server_ends_an_upload_that_is_under_way(redis_url, ledger, publish):
