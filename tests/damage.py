@@ -64,6 +64,20 @@ def make_late(world, message_id):
     world.raw.zadd(KEYS["unreported"], {message_id: world.clock.ms})
 
 
+def archived_on(raw, message_id):
+    """The shelf of the archive on which a record stands, or None."""
+    shelves = raw.scan_iter(KEYS["archive"] + "*", count=1000)  # an id may hold what a pattern means
+    return next((shelf for shelf in shelves if raw.hexists(shelf, message_id[6:])), None)
+
+
+def spoil(raw, message_id, content):
+    """Let a record be something else, wherever it is kept."""
+    if raw.exists(message_key(message_id)):
+        raw.set(message_key(message_id), content, keepttl=True)
+    else:
+        raw.hset(archived_on(raw, message_id), message_id[6:], content)
+
+
 def change(world, message_id, **fields):
     """Write fields of a record behind the ledger's back."""
     values = unpack(world.raw.get(message_key(message_id)))

@@ -12,6 +12,7 @@ from sendline import AsyncProducer, InvalidMessage, Producer, Status
 from sendline.contract import ids
 from sendline.ledger import verbs
 from sendline.ledger.finding import HOUR_MS
+from sendline.ledger.keys import message_key
 from sendline.ledger.limits import Limits
 from sendline.producer import finding, trails
 from sendline.settings import Settings
@@ -91,6 +92,14 @@ def test_what_is_not_kept_any_more_is_passed_over(producer, raw):
     sent = [producer.send(to=TO, text="Hello").id for _ in range(3)]
     raw.delete(b"sl:m" + ids.to_bytes(sent[1]))
     assert found(producer) == found(producer, to=TO) == [sent[2], sent[0]]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xc1", b"\x07", b"\xdc\x00\x15\x01", b"\x93\x01\xc0\xc0"])
+def test_what_is_damaged_is_passed_over(producer, raw, content):
+    sent = [producer.send(to=TO, text="Hello").id for _ in range(3)]
+    raw.set(message_key(ids.to_bytes(sent[1])), content)
+    assert found(producer) == found(producer, to=TO) == [sent[2], sent[0]]
+    assert producer.erase(TO).messages == 2
 
 
 # By what it is looked for

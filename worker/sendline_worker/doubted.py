@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from sendline.contract.codes import ErrorCode
 from sendline.contract.status import Status
-from sendline.ledger import doubts, finding
+from sendline.ledger import doubts, verbs
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -48,7 +48,10 @@ class Choice:
 
 
 def chosen(ledger: "Ledger", choice: Choice) -> Iterator[Doubted]:
-    """Yield the uncertain messages that are meant, first accepted first. Raises LedgerError."""
+    """Yield the uncertain messages that are meant, first accepted first. Raises LedgerError.
+
+    One whose record is damaged is passed over: `sendline audit` names it.
+    """
     cursor, found = 0, set[bytes]()
     while True:
         cursor, some = ledger.run(doubts.uncertain(cursor))
@@ -58,10 +61,9 @@ def chosen(ledger: "Ledger", choice: Choice) -> Iterator[Doubted]:
     message_ids = sorted(found)
     for start in range(0, len(message_ids), STEP):
         part = message_ids[start : start + STEP]
-        records = ledger.run(finding.records(part))
-        for message_id, record in zip(part, records, strict=True):
-            if record is not None and record.state is Status.UNCERTAIN:
-                doubted = _doubted(record.message(message_id))
+        for message in ledger.run(verbs.get_all(part)):
+            if message is not None and message.status is Status.UNCERTAIN:
+                doubted = _doubted(message)
                 if choice.takes(doubted):
                     yield doubted
 

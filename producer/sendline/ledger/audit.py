@@ -4,8 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import msgpack
-
 from sendline.contract.lane import LANE_CODES, Lane
 from sendline.contract.status import CODES, WAITING
 from sendline.ledger.call import Call
@@ -14,12 +12,12 @@ from sendline.ledger.limits import Limits
 from sendline.ledger.lines import mark_of
 from sendline.ledger.recall import recall
 from sendline.ledger.record import (
-    FIELDS,
     UNREADABLE,
     Flag,
     Record,
     digest,
     pack,
+    readable,
     unpack,
     unpack_provider_id,
 )
@@ -33,15 +31,6 @@ _ID: Final = 16
 _BEGINNING: Final = 6
 """Bytes of ids that a shelf of the archive is named by."""
 _DIGEST: Final = 10
-_TEXTS: Final = frozenset(
-    ("route", "account", "to", "sender", "provider_id", "error", "text", "extras", "timeline")
-)
-_SHAPE: Final = tuple(bytes if name in _TEXTS else int for name in FIELDS[: FIELDS.index("timeline") + 1])
-"""The types of the fields that every release has written."""
-_STATUS, _LANE, _PROVIDER_ID, _TIMELINE, _CAMPAIGN = map(
-    FIELDS.index, ("status", "lane", "provider_id", "timeline", "campaign")
-)
-_SHOWN: Final = tuple(map(FIELDS.index, ("route", "account", "to", "sender", "error", "text")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +162,7 @@ def examine(
                 message_id,
                 now,
                 exists=bool(raw),
-                record=readable(raw) if raw else None,
+                record=readable(raw),
                 lives_on=lives_on,
                 timer=int(float(timer)) if timer else None,
                 asked=bool(asked),
@@ -188,34 +177,6 @@ def examine(
 
     searched = b"" if rows is None else pack(sorted(rows))
     return Call(script("examine"), [limits.packed, searched, *message_ids], read)
-
-
-def readable(raw: bytes) -> Record | None:
-    """Return the record in `raw`, or None where there is none that this release can read."""
-    try:
-        values = unpack(raw)
-        if not isinstance(values, list) or tuple(map(type, values[: len(_SHAPE)])) != _SHAPE:
-            return None
-        known = 0 <= values[_STATUS] < len(CODES) and 0 <= values[_LANE] < len(LANE_CODES)
-        for place in _SHOWN:
-            values[place].decode()
-        for campaign in values[_CAMPAIGN : _CAMPAIGN + 1]:
-            campaign.decode()
-        unpack_provider_id(values[_PROVIDER_ID])
-        return Record(raw) if known and _is_timeline(values[_TIMELINE]) else None
-    except UNREADABLE:
-        return None
-
-
-def _is_timeline(raw: bytes) -> bool:
-    unpacker = msgpack.Unpacker(raw=True, max_buffer_size=len(raw) + 1)
-    unpacker.feed(raw)
-    values = list(unpacker)
-    texts = b"".join([*values[2::4], *values[3::4]])
-    texts.decode()
-    statuses, instants = values[::4], values[1::4]
-    numbers = all(type(value) is int for value in (*statuses, *instants))
-    return len(values) % 4 == 0 and numbers and all(0 <= status < len(CODES) for status in statuses)
 
 
 def records_there(message_ids: Sequence[bytes]) -> Call[int]:

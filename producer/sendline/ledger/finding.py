@@ -11,7 +11,7 @@ from sendline.ledger.call import Argument, Call
 from sendline.ledger.keys import KEYS
 from sendline.ledger.limits import Limits
 from sendline.ledger.recall import recall
-from sendline.ledger.record import Record
+from sendline.ledger.record import Record, readable
 from sendline.ledger.scripts import script
 
 HOUR_MS: Final = 3_600_000
@@ -81,13 +81,13 @@ def addressed(
     """
 
     def read(reply: Any) -> tuple[int, list[tuple[bytes, Record]]]:
-        pairs = zip(reply[1::2], map(Record, reply[2::2]), strict=True)
-        return reply[0], [(id_, record) for id_, record in pairs if record.to == to.encode()]
+        pairs = zip(reply[1::2], map(readable, reply[2::2]), strict=True)
+        return reply[0], [(id_, record) for id_, record in pairs if record and record.to == to.encode()]
 
     arguments: list[Argument] = [limits.packed, week, to, to[-_ENDING:], left, most]
     return Call(script("addressed"), arguments, read)
 
 
 def records(message_ids: Sequence[bytes]) -> Call[list[Record | None]]:
-    """Read the records of messages, 1 to 1,000 of them; None for each that is not kept."""
-    return recall(message_ids, lambda raws: [Record(raw) if raw else None for raw in raws])
+    """Read the records of messages, 1 to 1,000 of them; None for each that is not kept, or damaged."""
+    return recall(message_ids, lambda raws: list(map(readable, raws)))

@@ -89,6 +89,17 @@ UNREADABLE: Final = (
 MAX_REASON: Final = 200
 """Characters of one reason; a timeline holds at least the newest four."""
 
+_TEXTS: Final = frozenset(
+    ("route", "account", "to", "sender", "provider_id", "error", "text", "extras", "timeline")
+)
+_SHAPE: Final = tuple(bytes if name in _TEXTS else int for name in FIELDS[: FIELDS.index("timeline") + 1])
+"""The types of the fields that every release has written."""
+_STATUS, _LANE, _FLAGS, _CREATED = map(FIELDS.index, ("status", "lane", "flags", "created"))
+_PROVIDER_ID, _EXTRAS, _TIMELINE, _CAMPAIGN = map(
+    FIELDS.index, ("provider_id", "extras", "timeline", "campaign")
+)
+_SHOWN: Final = tuple(map(FIELDS.index, ("route", "account", "to", "sender", "error", "text")))
+
 _STATUSES = tuple(CODES)
 _LANES = tuple(LANE_CODES)
 _ERRORS: dict[str, ErrorCode] = {code.value: code for code in ErrorCode}
@@ -257,6 +268,43 @@ def _field(name: str, place: int) -> property:
 
 for _place, _name in enumerate(FIELDS):
     setattr(Record, _name, _field(_name, _place))
+
+
+def readable(raw: bytes | None) -> Record | None:
+    """Return the record in `raw`; None where there is none, or none that this release can read."""
+    if raw is None:
+        return None
+    try:
+        record = Record(raw)
+        values = record._values
+        if not isinstance(values, list) or tuple(map(type, values[: len(_SHAPE)])) != _SHAPE:
+            return None
+        known = 0 <= values[_STATUS] < len(CODES) and 0 <= values[_LANE] < len(LANE_CODES)
+        for place in _SHOWN:
+            values[place].decode()
+        for campaign in values[_CAMPAIGN : _CAMPAIGN + 1]:
+            campaign.decode()
+        unpack_provider_id(values[_PROVIDER_ID])
+        instant(values[_CREATED])
+        known = known and _are_extras(values[_EXTRAS], values[_FLAGS])
+        return record if known and _is_timeline(values[_TIMELINE]) else None
+    except UNREADABLE:
+        return None
+
+
+def _are_extras(raw: bytes, flags: int) -> bool:
+    return not raw or bool(flags & _TEMPLATED) or isinstance(unpack(raw), dict)
+
+
+def _is_timeline(raw: bytes) -> bool:
+    unpacker = msgpack.Unpacker(raw=True, max_buffer_size=len(raw) + 1)
+    unpacker.feed(raw)
+    values = list(unpacker)
+    texts = b"".join([*values[2::4], *values[3::4]])
+    texts.decode()
+    statuses, instants = values[::4], values[1::4]
+    numbers = all(type(value) is int for value in (*statuses, *instants))
+    return len(values) % 4 == 0 and numbers and all(0 <= status < len(CODES) for status in statuses)
 
 
 def lane_of(code: int) -> Lane:

@@ -14,7 +14,7 @@ from sendline.ledger.directory import Directory
 from sendline.ledger.keys import KEYS
 from sendline.ledger.limits import Limits
 from sendline.ledger.recall import recall
-from sendline.ledger.record import ASKED, Flag, Record, digest, events, pack
+from sendline.ledger.record import ASKED, Flag, Record, digest, events, pack, readable
 from sendline.ledger.scripts import script
 
 _EVENT_FIELD = b"e"
@@ -117,11 +117,11 @@ def get(message_id: bytes) -> Call[Message | None]:
 
 
 def get_all(message_ids: Sequence[bytes]) -> Call[list[Message | None]]:
-    """Read messages, 1 to 1,000 of them; None for each that is unknown."""
+    """Read messages, 1 to 1,000 of them; None for each that is unknown, or whose record is damaged."""
 
     def read(raws: list[bytes | None]) -> list[Message | None]:
         pairs = zip(message_ids, raws, strict=True)
-        return [Record(raw).message(message_id) if raw else None for message_id, raw in pairs]
+        return [record.message(id_) if (record := readable(raw)) else None for id_, raw in pairs]
 
     return recall(message_ids, read)
 

@@ -87,7 +87,7 @@ class CampaignPlans:
         return (yield from again.make_round(self.name, name, self._found, on_progress or (lambda _: None)))
 
     def messages(self, start: int) -> Plan["Page[Message]"]:
-        """Read some of its messages, in the order of its source, from place `start` on."""
+        """Read some of its messages, without damaged ones, in the order of its source, from `start` on."""
         ids: list[bytes] = yield campaigns.members(self.name, start, PAGE)
         found: list[Message | None] = (yield verbs.get_all(ids)) if ids else []
         return Page([message for message in found if message is not None], _behind(start, ids))
@@ -178,7 +178,10 @@ class Campaign:
         return self._progress(self._plans.wait(timeout, until))
 
     def messages(self) -> Iterator[Message]:
-        """Yield its messages, in the order of its source, as they stand when they are read."""
+        """Yield its messages, in the order of its source, as they stand when they are read.
+
+        One whose record is damaged is passed over: a report has a row for it.
+        """
         for page in self._pages(self._plans.messages):
             yield from page
 
@@ -270,7 +273,10 @@ class AsyncCampaign:
         return await self._progress(self._plans.wait(timeout, until))
 
     async def messages(self) -> AsyncIterator[Message]:
-        """Yield its messages, in the order of its source, as they stand when they are read."""
+        """Yield its messages, in the order of its source, as they stand when they are read.
+
+        One whose record is damaged is passed over: a report has a row for it.
+        """
         async for page in self._pages(self._plans.messages):
             for message in page:
                 yield message

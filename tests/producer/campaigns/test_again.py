@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
+from damage import spoil
 from sendline import AsyncProducer
 from sendline.campaigns import again
 from sendline.contract import ids
 from sendline.contract.campaign import CampaignState
 from sendline.contract.errors import InvalidCampaign
 from sendline.contract.status import Status
-from sendline.ledger.keys import KEYS
 from sendline.ledger.record import unpack
 from sendline.settings import Settings
 
@@ -72,13 +72,7 @@ def test_a_round_holds_those_that_failed_and_what_they_were_to_say(ended, hands)
 def test_one_whose_record_is_damaged_is_left_out(ended, raw):
     old = ended()
     first, *others = [message for message in old.messages() if message.status is Status.FAILED]
-    message_id = ids.to_bytes(first.id)
-    [shelf] = [
-        key
-        for key in raw.scan_iter(KEYS["archive"].encode() + message_id[:6] + b"*")
-        if raw.hexists(key, message_id[6:])
-    ]
-    raw.hset(shelf, message_id[6:], b"\xc1damaged")
+    spoil(raw, ids.to_bytes(first.id), b"\xc1damaged")
     assert to_of(old.retry_failed()) == [message.to for message in others]
 
 

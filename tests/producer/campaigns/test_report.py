@@ -6,10 +6,11 @@ import io
 
 import pytest
 
+from damage import spoil
 from sendline import AsyncProducer
 from sendline.campaigns.report import CsvReport, read_rows, report_file
 from sendline.contract import ids
-from sendline.ledger.keys import KEYS, message_key
+from sendline.ledger.keys import message_key
 from sendline.settings import Settings
 
 DAMAGED = {
@@ -32,25 +33,12 @@ def begun(producer, hands):
     return members, claim.message_id
 
 
-def damage(raw, message_id, content):
-    """Let a record be something else, wherever it is kept."""
-    if raw.exists(message_key(message_id)):
-        raw.set(message_key(message_id), content)
-        return
-    [shelf] = [
-        key
-        for key in raw.scan_iter(KEYS["archive"].encode() + message_id[:6] + b"*")
-        if raw.hexists(key, message_id[6:])
-    ]
-    raw.hset(shelf, message_id[6:], content)
-
-
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
 def test_a_row_says_that_its_record_cant_be_read(producer, hands, raw, ledger, content):
     members, final = begun(producer, hands)
     waiting = next(each for each in members if each != final)
     for message_id in (waiting, final):
-        damage(raw, message_id, content)
+        spoil(raw, message_id, content)
     rows = ledger.run(read_rows(members))
     assert [row.id for row in rows] == [ids.to_text(each) for each in members]
     damaged = [row for row in rows if row.error == "unreadable"]
@@ -60,9 +48,19 @@ def test_a_row_says_that_its_record_cant_be_read(producer, hands, raw, ledger, c
     assert {row.status for row in rows if row not in damaged} == {"created"}
 
 
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_messages_are_read_without_it(producer, hands, raw, content):
+    members, final = begun(producer, hands)
+    spoil(raw, final, content)
+    spoil(raw, members[-1], content)
+    left = [ids.to_text(each) for each in members if each not in (final, members[-1])]
+    assert [message.id for message in producer.campaign("sale").messages()] == left
+    assert [message.id for message in producer.find(campaign="sale")] == left[::-1]
+
+
 def test_it_is_written_as_csv_and_parquet(producer, hands, raw, ledger, tmp_path):
     members, final = begun(producer, hands)
-    damage(raw, final, b"\xc1")
+    spoil(raw, final, b"\xc1")
     rows = ledger.run(read_rows(members))
     text = io.StringIO(newline="")
     CsvReport(text).write(rows)
@@ -89,7 +87,7 @@ def test_what_is_no_longer_kept_has_no_row(producer, hands, raw, ledger):
 def test_a_report_goes_on_in_both_faces(producer, hands, raw, redis_url, tmp_path, ending):
     members, final = begun(producer, hands)
     for message_id in (final, next(each for each in members if each != final)):
-        damage(raw, message_id, b"\xc1")
+        spoil(raw, message_id, b"\xc1")
     campaign, path = producer.campaign("sale"), tmp_path / f"sale.{ending}"
     assert campaign.report(path) == 10
     blocking = path.read_bytes()

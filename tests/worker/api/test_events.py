@@ -14,8 +14,9 @@ import time
 import httpx
 
 from sendline import Producer
+from sendline.contract import ids
 from sendline.ledger.api_keys import revoke_key
-from sendline.ledger.keys import KEYS
+from sendline.ledger.keys import KEYS, message_key
 from sendline.ledger.limits import Limits
 from sendline_worker.api import events
 from worker.api.test_serving import SCRIPT, behind_a_proxy
@@ -99,13 +100,13 @@ def test_an_event_says_what_happened_to_which_message(api, new, settings):
 
 def test_a_stream_resumes_behind_the_last_event_that_was_seen(api, new):
     client = api.client("send", "read")
-    ids = send(client, new, 5)
+    sent = send(client, new, 5)
     with stream(client, params={"after": 0}) as told:
-        assert [each["message_id"] for each in told.events(2)] == ids[:2]
+        assert [each["message_id"] for each in told.events(2)] == sent[:2]
         seen = told.last_id
     for named in ({"params": {"after": seen}}, {"headers": {"Last-Event-ID": seen}, "params": {"after": 0}}):
         with stream(client, **named) as told:
-            assert [each["message_id"] for each in told.events(3)] == ids[2:]
+            assert [each["message_id"] for each in told.events(3)] == sent[2:]
     with stream(client, headers={"Last-Event-ID": ""}) as told:
         assert told.next()["id"] == "5"
 
@@ -125,6 +126,16 @@ def test_a_key_hears_of_its_own_messages_only_and_an_admin_of_all(api, new, sett
         assert heard[1]["campaign"] == "sale"
     with stream(admin, params={"after": 0}) as told:
         assert [each["message_id"] for each in told.events(3)] == [mine, others, house]
+
+
+def test_a_damaged_record_ends_no_stream_and_its_event_is_for_admins(api, new, raw):
+    shop, admin = api.client("send", "read"), api.client("admin")
+    damaged, whole = send(shop, new, 2)
+    raw.set(message_key(ids.to_bytes(damaged)), b"\xc1")
+    with stream(shop, params={"after": 0}) as told:
+        assert told.event()["message_id"] == whole
+    with stream(admin, params={"after": 0}) as told:
+        assert [each["message_id"] for each in told.events(2)] == [damaged, whole]
 
 
 def test_lost_events_are_told_before_the_stream_begins(api, new, raw):

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from damage import archived_on
 from sendline import Producer
 from sendline.contract import ids
-from sendline.ledger.keys import KEYS, message_key
+from sendline.ledger.keys import message_key
 
 COMMAND = "campaign"
 
@@ -31,9 +32,8 @@ def ended(campaign, hands):
 def let_go(raw, message):
     """Let a message end, as it does when its retention has passed."""
     message_id = ids.to_bytes(message.id)
-    raw.delete(message_key(message_id))
-    for shelf in raw.scan_iter(KEYS["archive"].encode() + message_id[:6] + b"*"):
-        raw.hdel(shelf, message_id[6:])
+    if not raw.delete(message_key(message_id)):
+        raw.hdel(archived_on(raw, message_id), message_id[6:])
 
 
 def rows_of(text):

@@ -12,7 +12,7 @@ from sendline import ErrorCode, Producer, Status
 from sendline.contract import ids
 from sendline.contract.message import stamp
 from sendline.ledger.connection import Ledger
-from sendline.ledger.keys import KEYS
+from sendline.ledger.keys import KEYS, message_key
 from sendline.ledger.limits import Limits
 from sendline_worker import doubted
 
@@ -61,6 +61,13 @@ def test_it_shows_since_when_where_and_why_the_oldest_first(run, doubtful):
     assert {"main", "perhaps_accepted"} <= {*first.split()}
     assert {"spare", "worker_died"} <= {*second.split()}
     assert first.rstrip().endswith("cut off")
+
+
+def test_one_whose_record_is_damaged_hides_no_other(run, read, doubtful, world):
+    damaged, whole = doubtful(), doubtful()
+    world.raw.set(message_key(ids.to_bytes(damaged)), b"\xc1")
+    assert run()[0] == 0
+    assert [each["id"] for each in read()["messages"]] == [whole]
 
 
 def test_it_shows_no_text_and_no_whole_number(run, read, doubtful):

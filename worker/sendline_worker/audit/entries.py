@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 from sendline.contract.status import Status
 from sendline.ledger import audit
-from sendline.ledger.record import timeline
+from sendline.ledger.record import readable, timeline
 from sendline_worker.audit.message import must_be_there
 from sendline_worker.audit.report import Entry
 
@@ -65,7 +65,7 @@ class Entries:
         if raw is None:  # past its retention the entry ends by itself
             lost = must_be_there(message_id, now, self._limits)
             return Entry(entry, message_id, b"", b"", NOBODYS) if lost else None
-        record = audit.readable(raw)
+        record = readable(raw)
         if record is None or entry in audit.index_digests(record):
             return None
         return Entry(entry, message_id, b"", record.provider_id, ANOTHERS)
