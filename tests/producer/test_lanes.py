@@ -182,6 +182,10 @@ def test_a_weight_that_is_neither_changed_nor_used_for_ninety_days_is_forgotten(
     world.tick()
     world.clock.advance(89 * DAY)
     world.tick()
+    world.ledger.run(weigh("a", 2))
+    world.tick()
+    world.clock.advance(89 * DAY)
+    world.tick()
     assert raw.hget("sl:weights", "a") == b"2"
     world.clock.advance(2 * DAY)
     world.tick()
@@ -226,7 +230,7 @@ def test_a_damaged_note_of_a_weights_use_stops_nothing(world, take, raw, noted):
 def test_many_weights_are_looked_at_some_at_a_time(world, raw):
     for number in range(100):
         world.ledger.run(weigh(f"gone-{number}", 3))
-    while raw.hlen("sl:weights") < 200:
+    while b"" in raw.hvals("sl:weights"):
         world.tick()
     world.clock.advance(91 * DAY)
     world.tick()

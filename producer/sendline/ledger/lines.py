@@ -9,7 +9,7 @@ from sendline.contract.lane import LANE_CODES, Lane
 from sendline.contract.message import instant
 from sendline.ledger.call import Call
 from sendline.ledger.keys import KEYS, line_key, message_key
-from sendline.ledger.record import Record
+from sendline.ledger.record import Record, readable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -124,8 +124,11 @@ def places_of(ledger: "Ledger", message: "Message") -> tuple[str, ...]:
 
 
 def _zones(message_id: str) -> Call[str]:
-    raw_id = ids.to_bytes(message_id) or b""
-    return Call("GET", [message_key(raw_id)], lambda raw: Record(raw).zones.decode() if raw else "")
+    def read(raw: bytes | None) -> str:
+        record = readable(raw)
+        return record.zones.decode() if record else ""
+
+    return Call("GET", [message_key(ids.to_bytes(message_id) or b"")], read)
 
 
 def mark_of(sender: bytes) -> str:
@@ -168,7 +171,7 @@ def _headed(ledger: "Ledger", rows: list[Row]) -> list[Row]:
     for start in range(0, len(heads), AT_ONCE):
         some = heads[start : start + AT_ONCE]
         found = ledger.run(Call("MGET", [message_key(head) for head in some], list))
-        records |= {head: Record(raw) for head, raw in zip(some, found, strict=True) if raw}
+        records |= {head: record for head, raw in zip(some, found, strict=True) if (record := readable(raw))}
     return [_with_head(row, records.get(head or b"")) for row, head in zip(rows, ids, strict=True)]
 
 
@@ -180,9 +183,10 @@ def _with_head(row: Row, record: Record | None) -> Row:
 
 def weigh(campaign: str, weight: float) -> Call[int]:
     """Set the weight by which a campaign takes turns: one with weight 2 sends twice as much as one with 1."""
+    used = f"@{campaign}"  # since when it is unused (ending.lua) begins anew, also for the same weight
     if weight == 1:
-        return Call("HDEL", [KEYS["weights"], campaign], int)
-    return Call("HSET", [KEYS["weights"], campaign, weight], int)
+        return Call("HDEL", [KEYS["weights"], campaign, used], int)
+    return Call("HSET", [KEYS["weights"], campaign, weight, used, ""], int)
 
 
 def _ready(lane: Lane) -> Call[list[tuple[str, int]]]:
