@@ -36,8 +36,8 @@ LINGER: Final = 15.0
 """Seconds for which a dispatcher with nothing to do stays awake while another one is, too."""
 NEAR: Final = 2.0
 """Seconds within which work that is due keeps it awake for longer."""
-PROMISE: Final = 3.0
-"""It claims again within this time, as long as it is awake: LOOK and a reserve."""
+PROMISE: Final = 1.5
+"""It claims again within this time, as long as it is awake: LOOK and a reserve. Who is late is replaced."""
 LOOK: Final = 0.5
 """The longest rest, so that an orderly shutdown is seen soon."""
 AWAY: Final = 0.5
