@@ -410,6 +410,28 @@ def test_what_waits_behind_other_lanes_of_many_accounts_is_owed_its_share(world,
     assert len(bulk.intersection(went)) > 0.02 * len(went) > 150
 
 
+@pytest.mark.parametrize(("number", "room"), [(20, 100), (20, 4), (40, 32)])
+def test_each_of_many_accounts_owes_bulk_its_share_whatever_is_found_first(world, number, room):
+    names = [f"a{place}" for place in range(number)]
+    world.configure(*names, rate=20, burst=1)
+    for name in names:
+        fill(world, 250, name, lane="urgent")
+        world.clock.advance(0.003)
+    for name in reversed(names):
+        fill(world, 20, name, lane="bulk")
+        world.clock.advance(0.003)
+    lanes = {name: Counter() for name in names}
+    ends = world.clock.us + 10_000_000
+    while world.clock.us < ends:
+        claimed = world.claim(min(room, 32), min(room, 28))
+        for claim in claimed.claims:
+            lanes[claim.account][lane_of(claim)] += 1
+        world.clock.advance(max(claimed.next_at - world.clock.us, 2000) / 1_000_000)
+    for name in names:
+        assert lanes[name].total() >= 195, name
+        assert lanes[name][Lane.BULK] >= 0.04 * lanes[name].total(), name
+
+
 @pytest.mark.parametrize("room", [1, 8])
 def test_routes_that_share_an_account_take_turns_in_every_lane(world, take, room):
     world.configure("main", "spare", rate=10, burst=1)

@@ -252,6 +252,7 @@ do
   -- Where an account has several, or several lanes have some, more of them take part at once: lines take turns, and lanes
   -- are owed their share, without room as well.
   local are_single = math.max(gathered[0], gathered[1], gathered[2]) == #houses
+    and gathered[0] + gathered[1] + gathered[2] == #houses
   for lane = 0, are_single and -1 or LANES - 1 do
     gather(lane, 2 * math.max(places_in(lane), 0) + FEW)
   end
