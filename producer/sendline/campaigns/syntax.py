@@ -55,16 +55,20 @@ def read(text: str) -> Iterator[str | Slot]:
     """Yield the plain texts and the slots of a template in order. Raises InvalidCampaign."""
     for output in _parse(text).body:
         if type(output) is not nodes.Output:
-            refuse("blocks ({% ... %}) are not allowed, only {{ variables }} with filters", output.lineno)
+            refuse(_NO_BLOCKS, output.lineno)
         for node in output.nodes:
             yield node.data if type(node) is nodes.TemplateData else _slot(node)
+
+
+_NO_BLOCKS: Final = "blocks ({% ... %}) are not allowed, only {{ variables }} with filters"
 
 
 def _parse(text: str) -> nodes.Template:
     try:
         return ENVIRONMENT.parse(text)
     except TemplateSyntaxError as error:
-        refuse(error.message or "is not Jinja2's syntax", error.lineno)
+        message = error.message or "is not Jinja2's syntax"
+        refuse(_NO_BLOCKS if "Jinja was looking" in message else message, error.lineno)
     except RecursionError:
         refuse("is nested too deeply")
     except Exception:  # noqa: BLE001 - errors of Python's own come out of it too: a SyntaxError of {{ ٣.٣ }}

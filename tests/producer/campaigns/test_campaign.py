@@ -1,5 +1,6 @@
 """A campaign from its source to its end: every recipient once, counts that add up, a word that counts."""
 
+import io
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -37,6 +38,15 @@ def adds_up(progress) -> bool:
     imported = progress.imported
     rows = imported.accepted + imported.rejected + imported.duplicates
     return sum(progress.statuses.values()) == imported.accepted and rows == imported.rows
+
+
+def test_a_line_that_lacks_a_cell_is_a_reject_never_a_text_with_a_hole(producer):
+    file = io.BytesIO(b"to,name\n+13115550001\n+13115550002,Ada\n+13115550003,\n")
+    seen = made(producer, recipients=file).progress().imported
+    assert (seen.rows, seen.accepted, seen.rejected) == (3, 2, 1)
+    file.seek(0)
+    seen = made(producer, name="other", text="Hi {{ name|default('you') }}", recipients=file).progress()
+    assert (seen.imported.accepted, seen.imported.rejected) == (3, 0)
 
 
 def test_nothing_of_it_goes_before_it_is_started(producer, hands):

@@ -149,9 +149,9 @@ def test_blank_lines_and_rows_without_a_single_character_are_skipped():
     ]
 
 
-def test_missing_cells_are_empty_and_empty_cells_at_the_end_are_dropped():
+def test_missing_cells_are_lacking_and_empty_cells_at_the_end_are_dropped():
     assert read(f"to,name,city,,\n{ADA}\n{BOB},Bob,Bern,,,,\n") == [
-        Row(2, ADA, {"name": "", "city": ""}),
+        Row(2, ADA, {}),
         Row(3, BOB, {"name": "Bob", "city": "Bern"}),
     ]
 

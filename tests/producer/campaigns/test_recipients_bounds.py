@@ -171,7 +171,7 @@ def test_quotes_that_open_on_every_line_and_never_close_take_time_in_proportion(
 
 def test_a_quoted_text_of_blank_lines_without_an_end_takes_time_in_proportion():
     rows = read(f'to,text\n{ADA},"'.encode() + b"\n" * 300_000 + BOB.encode())
-    assert rows == [BadRow(2, TOO_LONG), Row(300_002, BOB, {"text": ""})]
+    assert rows == [BadRow(2, TOO_LONG), Row(300_002, BOB, {})]
 
 
 @pytest.mark.parametrize("bad", [b"\xff", b"\xe2\x82", b"\xc0\xaf", b"\xed\xa0\x80", b"\x00"])

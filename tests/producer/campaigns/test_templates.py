@@ -132,6 +132,7 @@ def test_a_template_renders_as_its_reader_expects(text, expected):
         (r"{{ x|default('\0') }}", "holds a NUL"),
         (r"{{ x|default('\ud800') }}", "half of a surrogate pair"),
         ("{{ x", "unexpected end of template"),
+        ("{% for x in y %}", "blocks ({% ... %}) are not allowed, only {{ variables }}"),
         ("{{ }}", "Expected an expression"),
         ("{{ first name }}", "got 'name'"),
         ("Order {#12 is ready", "Missing end of comment"),

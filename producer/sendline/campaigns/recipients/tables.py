@@ -77,8 +77,9 @@ def _rows(records: Iterator[Record | BadRow], layout: Layout) -> Iterator[Row | 
             yield record
             continue
         line, cells = record
-        if len(cells) != width and not _fit(cells, width):
-            yield BadRow(line, f"has {len(cells)} cells, and the header {width}")
+        given = len(cells)
+        if given != width and not _fit(cells, width):
+            yield BadRow(line, f"has {given} cells, and the header {width}")
             continue
         number = cells[to]
         if (not number or number.isspace()) and not "".join(cells).strip():
@@ -88,11 +89,13 @@ def _rows(records: Iterator[Record | BadRow], layout: Layout) -> Iterator[Row | 
         for place in taken:
             del cells[place]
         values = dict(zip(variables, cells))  # noqa: B905 - their lengths are equal by now, and it costs
+        for name in layout.names[given:]:
+            values.pop(name, None)  # what a row lacks is not empty
         yield Row(line, number, values, sent_by, earliest)
 
 
 def _fit(cells: list[str], width: int) -> bool:
-    """Make `cells` as wide as the header: missing ones are empty, empty ones at the end are dropped."""
+    """Make `cells` as wide as the header; return False where they are more, and those not all empty."""
     while len(cells) > width:
         if cells[-1]:
             return False
