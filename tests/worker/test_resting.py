@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sendline_worker.wire.resting import ENDS, LONGEST, SHORTEST, Resting, margin, told
+from sendline_worker.wire.resting import BROKEN_FOR, ENDS, LONGEST, SHORTEST, Resting, margin, told
 
 START = 5.0
 
@@ -116,6 +116,24 @@ def test_a_connection_that_idled_before_another_was_closed_proves_nothing():
     for _ in range(2 * ENDS):
         resting.lasted(LONGEST, now=now + LONGEST - 0.1)
     assert resting.limit() == 1.0
+
+
+@given(sights, st.floats(2 * SHORTEST, LONGEST), st.floats(0, BROKEN_FOR / 2))
+def test_what_brought_no_answer_is_not_outlasted_by_what_only_seems_open(seen, idle, later):
+    resting, now = after(seen)
+    resting.broke(idle, now=now)
+    now = lasted_to_the_end(resting, 2 * ENDS, now)
+    assert resting.limit() < idle
+    assert resting.limit(LONGEST) < idle
+    resting.lasted(LONGEST, now=now + later)
+    assert resting.limit() < idle
+
+
+def test_it_is_forgotten_after_a_while():
+    resting, now = after([])
+    resting.broke(20.0, now=now)
+    now = lasted_to_the_end(resting, ENDS, now + BROKEN_FOR)
+    assert resting.limit() == 0.8 * LONGEST
 
 
 def test_a_server_that_restarts_does_not_end_the_reuse_within_milliseconds():

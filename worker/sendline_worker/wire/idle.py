@@ -78,8 +78,13 @@ class Idle:
         the limit from which all begin, that proves nothing.
         """
         rested = connection.rested
-        if rested is not None and (connection.was_cut or (connection.was_mute and rested > self._start)):
-            self._place(connection.origin).resting.closed(rested, now=self._loop.time())
+        if rested is None:
+            return
+        resting = self._place(connection.origin).resting
+        if rested > self._start and (connection.was_cut or connection.was_mute):
+            resting.broke(rested, now=self._loop.time())
+        elif connection.was_cut:
+            resting.closed(rested, now=self._loop.time())
 
     def close(self) -> None:
         """Close every connection at once."""

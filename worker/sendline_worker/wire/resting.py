@@ -30,6 +30,8 @@ system, whose connections idle for milliseconds, goes on using them.
 """
 ENDS: Final = 8
 """The last connections whose end counts: a limit that was seen is believed until so many outlasted it."""
+BROKEN_FOR: Final = 3600.0
+"""Seconds for which a limit holds that was drawn from a request that got no answer, whatever is watched."""
 _SHARE: Final = 0.8
 _ROOM: Final = 1.0
 _VALUE_LIMIT: Final = 200
@@ -68,11 +70,13 @@ class Resting:
         self._safe = self._limit = min(start, longest)
         self._ends: deque[float] = deque(maxlen=ENDS)
         self._below = math.inf
+        self._trusted, self._broken_until = math.inf, -math.inf
         self._seen = -math.inf
 
     def limit(self, told: float | None = None) -> float:
         """Return for how long a connection may have idled; `told` is what its server said on it."""
-        return self._limit if told is None else min(self.longest(told), self._below)
+        limit = self._limit if told is None else min(self.longest(told), self._below)
+        return min(limit, self._trusted)
 
     def longest(self, told: float | None = None) -> float:
         """Return for how long a connection is worth watching: the limit where nothing speaks against it."""
@@ -84,6 +88,8 @@ class Resting:
         One that began to idle before another was seen closed proves nothing: the server may have changed
         since. At its longest it is the connection's end.
         """
+        if now >= self._broken_until:
+            self._trusted = math.inf
         if now - idle < self._seen:
             return
         self._safe = max(self._safe, min(_SHARE * idle, self._longest))
@@ -94,12 +100,22 @@ class Resting:
     def closed(self, idle: float, *, now: float) -> None:
         """Learn that the server closed a connection that had idled for `idle`, or spoke on it.
 
-        Or that it gave no answer when it was used again after so long. That proves nothing of what is safe:
-        the server may have closed it before that was seen. Within SHORTEST nothing is learned of its limit.
+        That proves nothing of what is safe: the server may have closed it before that was seen. Within
+        SHORTEST nothing is learned of its limit.
         """
         self._seen = now
         if idle >= SHORTEST:
             self._end(idle)
+
+    def broke(self, idle: float, *, now: float) -> None:
+        """Learn that a connection brought no answer when it was used again after it had idled for `idle`.
+
+        What drops connections without a word on the way leaves them open to the kernel: for BROKEN_FOR, that
+        others seem to outlast this one proves nothing.
+        """
+        self.closed(idle, now=now)
+        self._trusted = min(self._trusted, max(margin(idle), SHORTEST))
+        self._broken_until = now + BROKEN_FOR
 
     def _end(self, after: float) -> None:
         self._ends.append(after)

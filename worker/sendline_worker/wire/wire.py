@@ -106,6 +106,7 @@ class Wire(httpx.AsyncBaseTransport):
 
     async def _exchange(self, request: httpx.Request, limit: int, begin_by: float) -> "Reply":
         request.extensions["on_wire"] = False
+        _demand_in_time(begin_by)  # a connection that is taken and not used would seem to be used now
         until = self._loop.time() + self._total
         written = _written(request)
         connection = await self._pool.acquire(_origin(request.url), within=self._connect)
@@ -125,9 +126,13 @@ class Wire(httpx.AsyncBaseTransport):
 
 def _begin(request: httpx.Request, begin_by: float) -> None:
     """Set the flag: the first byte follows at once. Raises TooLate."""
+    _demand_in_time(begin_by)
+    request.extensions["on_wire"] = True
+
+
+def _demand_in_time(begin_by: float) -> None:
     if elapsed.now() > begin_by:
         raise TooLate("it could not be begun in time")
-    request.extensions["on_wire"] = True
 
 
 def _origin(url: httpx.URL) -> Origin:
