@@ -19,6 +19,7 @@ from sendline_worker.dispatch.latest import latest
 from sendline_worker.dispatch.policy import RetryPolicy, not_ours, settlement
 from sendline_worker.dispatch.tasks import end
 from sendline_worker.outcomes import NotBegun, Outcome
+from sendline_worker.wait import Wait
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -88,6 +89,7 @@ class Dispatcher:
         self._carrying: set[asyncio.Task[None]] = set()
         self._connections = Connections(bounds.connections, accounts=len(carrier.accounts))
         self._news = asyncio.Event()
+        self._claiming = Wait(log, "claiming")
         self._gathering: asyncio.TimerHandle | None = None
         """Tells of connections that came free since the last claim."""
 
@@ -142,10 +144,11 @@ class Dispatcher:
                 claimed = await self._ledger.run(work.claim(self._limits, asked.request))
                 break
             except LedgerError as error:
-                log.warning("claiming waits: %s", error)
+                self._claiming.must_wait(error)
                 if self._is_stopping() or time.monotonic() + AWAY > until:
                     return None
                 await asyncio.sleep(AWAY)
+        self._claiming.is_over()
         self._unanswered = None
         for claim in claimed.claims:
             self._start(claim, latest(claim.record, asked_at=asked.at, now=claimed.now))
@@ -227,7 +230,7 @@ class Dispatcher:
         try:
             await self._ledger.run(call)
         except LedgerError as error:
-            log.warning("signing off waits, the tick will wake somebody: %s", error)
+            self._claiming.must_wait(error)
             return False
         return True
 

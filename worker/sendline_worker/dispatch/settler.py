@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from sendline.contract import ids
 from sendline.contract.errors import LedgerError, LedgerUnavailable
 from sendline.ledger import work
+from sendline_worker.wait import Wait
 
 if TYPE_CHECKING:
     from sendline.ledger.connection import AsyncLedger
@@ -39,6 +40,7 @@ class Settler:
         self._hurry = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
+        self._writing = Wait(log, "the writing of outcomes")
 
     def put(self, settlement: "Settlement") -> None:
         """Take `settlement` over. One that slows its account is written at once."""
@@ -80,9 +82,7 @@ class Settler:
             try:
                 await self._write(self._batch)
             except LedgerUnavailable as error:
-                log.warning(
-                    "%d outcomes wait to be written: %s", len(self._batch) + len(self._waiting), error
-                )
+                self._writing.must_wait(error)
                 await asyncio.sleep(RETRY_EVERY)  # then the same call again: it may have been executed
                 continue
             except Exception as error:  # noqa: BLE001 - what is wrong with one must not end the writing of all
@@ -92,6 +92,7 @@ class Settler:
 
     async def _write(self, batch: "list[Settlement]") -> None:
         results = await self._ledger.run(work.settle(self._limits, self._name, self._number, batch))
+        self._writing.is_over()
         _report(batch, results)
 
     async def _take_apart(self, batch: "list[Settlement]", error: Exception) -> None:

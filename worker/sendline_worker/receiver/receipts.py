@@ -10,6 +10,7 @@ from sendline.contract.errors import LedgerError
 from sendline_worker.receiver.exchange import BodyTooLarge, answer, answer_ok, read_body, refuse
 from sendline_worker.receiver.reader import Reader
 from sendline_worker.reports import is_unheeded
+from sendline_worker.wait import Wait
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -52,6 +53,7 @@ class Receipts:
         self.reader = Reader(demands, reading, counts)
         self._counts = counts
         self._seconds = seconds
+        self._storing = Wait(log, "what is reported")
 
     async def serve(self, name: str, token: str, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Answer one request to the URL with the account's `name` and `token`."""
@@ -112,9 +114,11 @@ class Receipts:
             if content.rejected is not None:
                 await collector.keep(content.rejected, until)
         except LedgerError as error:
-            self.reader.note(account, "not_stored", f"not stored: {error}")
+            self._counts["not_stored"] += 1
+            self._storing.must_wait(error)
             headers = {b"retry-after": str(RETRY_SECONDS).encode()}
             return await answer(send, 503, "unavailable", headers=headers)
+        self._storing.is_over()
         if content.is_fault:
             return await answer(send, 500, "internal")
         return await answer_ok(scope, send)
