@@ -14,6 +14,7 @@ from sendline.ledger import verbs
 from sendline.ledger.finding import HOUR_MS
 from sendline.ledger.keys import message_key
 from sendline.ledger.limits import Limits
+from sendline.ledger.record import FIELDS, pack, unpack
 from sendline.producer import finding, trails
 from sendline.settings import Settings
 
@@ -100,6 +101,18 @@ def test_what_is_damaged_is_passed_over(producer, raw, content):
     raw.set(message_key(ids.to_bytes(sent[1])), content)
     assert found(producer) == found(producer, to=TO) == [sent[2], sent[0]]
     assert producer.erase(TO).messages == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("due", 10**17), ("extras", pack({"metadata": 5})), ("zones", 5)]
+)
+def test_so_is_what_is_damaged_in_one_field(producer, raw, name, value):
+    sent = [producer.send(to=TO, text="Hello").id for _ in range(2)]
+    key = message_key(ids.to_bytes(sent[0]))
+    values = unpack(raw.get(key))
+    values[FIELDS.index(name)] = value
+    raw.set(key, pack(values))
+    assert found(producer) == found(producer, to=TO) == [sent[1]]
 
 
 # By what it is looked for

@@ -282,8 +282,8 @@ def readable(raw: bytes | None) -> Record | None:
         known = 0 <= values[_STATUS] < len(CODES) and 0 <= values[_LANE] < len(LANE_CODES)
         for place in _SHOWN:
             values[place].decode()
-        for campaign in values[_CAMPAIGN : _CAMPAIGN + 1]:
-            campaign.decode()
+        for appended in values[_CAMPAIGN:]:
+            appended.decode()
         unpack_provider_id(values[_PROVIDER_ID])
         instant(values[_CREATED])
         known = known and _are_extras(values[_EXTRAS], values[_FLAGS])

@@ -14,7 +14,7 @@ from sendline.ledger.directory import Directory
 from sendline.ledger.keys import KEYS
 from sendline.ledger.limits import Limits
 from sendline.ledger.recall import recall
-from sendline.ledger.record import ASKED, Flag, Record, digest, events, pack, readable
+from sendline.ledger.record import ASKED, UNREADABLE, Flag, Record, digest, events, pack
 from sendline.ledger.scripts import script
 
 _EVENT_FIELD = b"e"
@@ -121,9 +121,16 @@ def get_all(message_ids: Sequence[bytes]) -> Call[list[Message | None]]:
 
     def read(raws: list[bytes | None]) -> list[Message | None]:
         pairs = zip(message_ids, raws, strict=True)
-        return [record.message(id_) if (record := readable(raw)) else None for id_, raw in pairs]
+        return [_message(message_id, raw) for message_id, raw in pairs]
 
     return recall(message_ids, read)
+
+
+def _message(message_id: bytes, raw: bytes | None) -> Message | None:
+    try:
+        return Record(raw).message(message_id) if raw else None
+    except UNREADABLE:
+        return None
 
 
 def cancel(limits: Limits, message_id: bytes) -> Call[Message | None]:

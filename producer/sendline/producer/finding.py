@@ -104,11 +104,19 @@ def find_page(limits: Limits, search: Search, limit: int, cursor: str | None) ->
         if some is None:
             return Page(tuple(found), None)
         for met in some:
-            if (yield from match.fits(met)):
-                found.append(met.record.message(met.id))
+            if (yield from match.fits(met)) and (message := _shown(met)):
+                found.append(message)
             if len(found) == limit:
                 return Page(tuple(found), write_cursor(way, met.place))
     return Page(tuple(found), write_cursor(way, trail.place))
+
+
+def _shown(met: Met) -> "Message | None":
+    """Return the message; None where its record is so damaged that nobody can see it."""
+    try:
+        return met.record.message(met.id)
+    except UNREADABLE:
+        return None
 
 
 def _way(search: Search) -> Plan[Way | None]:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from sendline import Producer
+from sendline.settings import Settings
 from waiting import poll
 
 SENDLINE = Path(sys.executable).with_name("sendline")
@@ -116,7 +118,8 @@ def test_ctrl_c_ends_with_130_and_one_line(start):
     assert process.stdout.readline().split()[1] == "created"
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=10)
-    assert (process.returncode, out, err) == (130, "", "error: interrupted\n")
+    assert (process.returncode, out, len(err.splitlines())) == (130, "", 1)
+    assert err.startswith("error: interrupted; it goes on by itself: see `sendline status ")
 
 
 def test_a_worker_takes_ctrl_c_as_sigterm_and_prints_only_json(start):
@@ -171,3 +174,14 @@ def test_without_typer_it_says_what_to_install(tmp_path):
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert done.stderr.startswith("error: typer is not installed; install sendline[worker]")
+
+
+def test_ctrl_c_while_waiting_tells_which_message_goes_on_by_itself(start, redis_url):
+    process = start(*SEND, "--wait", "--json")
+    with Producer(settings=Settings(redis_url=redis_url)) as producer:
+        [message] = poll(lambda: producer.find_page().messages)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert json.loads(out)["id"] == message.id
+    assert f"interrupted; it goes on by itself: see `sendline status {message.id}`" in err

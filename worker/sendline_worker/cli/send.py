@@ -10,7 +10,7 @@ from sendline.contract.status import Status
 from sendline_worker.answers.spelling import spell
 from sendline_worker.cli import opening, reading
 from sendline_worker.cli.apps import Config, Json, make_app
-from sendline_worker.cli.failures import Failure
+from sendline_worker.cli.failures import INTERRUPTED, Failure
 from sendline_worker.cli.printing import print_json, print_line
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def send(
         if not json:
             _show(message)
         if wait:
-            message = _follow(producer, message, longest, quiet=json)
+            message = _follow(producer, message, longest, as_json=json)
         if json:
             print_json(message.to_dict())
     if wait:
@@ -123,24 +123,28 @@ def _show(message: "Message") -> None:
     print_line(*words)
 
 
-def _follow(producer: "Producer", message: "Message", longest: float, *, quiet: bool) -> "Message":
+def _follow(producer: "Producer", message: "Message", longest: float, *, as_json: bool) -> "Message":
     """Return the message once it is final, or as it stands after `longest` seconds."""
     end = time.monotonic() + longest
     pause = LOOK_FIRST
     seen = set(message.timeline)
     while not message.final and time.monotonic() < end:
-        time.sleep(min(pause, max(end - time.monotonic(), 0)))
-        pause = min(pause * LOOK_GROWTH, LOOK_MOST)
         try:
+            time.sleep(min(pause, max(end - time.monotonic(), 0)))
             message = producer.get(message.id)
         except LedgerUnavailable:
             if time.monotonic() >= end:
                 raise
-            continue  # it is accepted, whatever the server does now
+        except KeyboardInterrupt:
+            if as_json:
+                print_json(message.to_dict())
+            goes_on = f"interrupted; it goes on by itself: see `sendline status {message.id}`"
+            raise Failure(None, goes_on, INTERRUPTED) from None
+        pause = min(pause * LOOK_GROWTH, LOOK_MOST)
         for entry in message.timeline:
             if entry not in seen:
                 seen.add(entry)
-                if not quiet:
+                if not as_json:
                     _show_change(message, entry)
     return message
 
