@@ -37,7 +37,7 @@ chaos: $(VENV)/.installed  ## send 20,000 messages under random faults, twice; S
 receipts: $(VENV)/.installed  ## send 20,000 messages whose receipts come late, twice, astray, forged; SEED= MESSAGES=
 	@PYTHONPATH=tests $(BIN)/python -m reported --seed $(SEED) --messages $(MESSAGES)
 
-bench: $(VENV)/.installed  ## compare with a plain Celery program and a bare client, 12 minutes; BENCH="--quick --json"
+bench: $(VENV)/.installed  ## compare with a plain Celery program and a bare client, 12 to 18 minutes; BENCH="--quick --json"
 	@PYTHONPATH=benchmarks $(BIN)/python -m comparison $(BENCH)
 
 lint: $(VENV)/.installed  ## ruff, mypy, pyright and the import rules

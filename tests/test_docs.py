@@ -347,6 +347,14 @@ def test_the_readme_is_short():
     assert len(page("README.md").splitlines()) < 150
 
 
+def test_the_figures_of_the_readme_are_those_of_the_bench():
+    [told] = re.findall(r"send ([\d.]+) times what .* at ([\d.]+) of a bare", page("README.md"))
+    results = page("benchmarks/results.md")
+    times = r"messages a second against the best plain Celery .*, 2 worker processes \|.*\| ([\d.]+)"
+    cpu = r"CPU a message against the bare client, 2 worker processes \|.*\| ([\d.]+)"
+    assert told == tuple(re.findall(each, results)[0] for each in (times, cpu))
+
+
 @pytest.fixture(scope="module")
 def up():
     """What `sendline up` runs, with nothing configured."""
