@@ -176,12 +176,42 @@ def test_without_typer_it_says_what_to_install(tmp_path):
     assert done.stderr.startswith("error: typer is not installed; install sendline[worker]")
 
 
-def test_ctrl_c_while_waiting_tells_which_message_goes_on_by_itself(start, redis_url):
-    process = start(*SEND, "--wait", "--json")
+def test_ctrl_c_while_waiting_tells_which_message_goes_on_by_itself(start, raw, redis_url):
     with Producer(settings=Settings(redis_url=redis_url)) as producer:
+        process = start(*SEND, "--wait", "--json")
         [message] = poll(lambda: producer.find_page().messages)
+        found = calls(raw)
+        poll(lambda: calls(raw) > found)  # it has its answer, and looks what becomes of it
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert json.loads(out)["id"] == message.id
     assert f"interrupted; it goes on by itself: see `sendline status {message.id}`" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "again"),
+    [
+        ((), "only if `sendline messages` doesn't show it"),
+        (("--idempotency-key", "order-17"), "with the same --idempotency-key"),
+    ],
+    ids=["without a key", "with a key"],
+)
+def test_ctrl_c_before_an_answer_tells_that_it_may_have_been_accepted(start, words, again):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30)
+        port = silent.getsockname()[1]
+        process = start(
+            *SEND, *words, SENDLINE_REDIS_URL=f"redis://127.0.0.1:{port}", SENDLINE_REDIS_TIMEOUT="50"
+        )
+        with silent.accept()[0] as connection:
+            assert connection.recv(1)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err.count("\n")) == (130, "", 1)
+    assert err.startswith("error: interrupted before it was answered, so it may have been accepted; ")
+    assert err.endswith(f"send it again {again}\n")
+
+
+def calls(raw):
+    return sum(each["calls"] for name, each in raw.info("commandstats").items() if "fcall" in name)

@@ -14,6 +14,8 @@ from sendline_worker.cli.failures import INTERRUPTED, Failure
 from sendline_worker.cli.printing import print_json, print_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sendline.contract.message import Message, TimelineEntry
     from sendline.producer import Producer
 
@@ -101,16 +103,35 @@ def send(
         "campaign": campaign,
     }
     with opening.producer(opening.load(config)) as producer:
-        message = producer.send(to or "", **fields)
-        if not json:
-            _show(message)
-        if wait:
-            message = _follow(producer, message, longest, as_json=json)
+        message = _accepted(producer, to or "", fields)
+        shown = set(message.timeline)
+        looks = _looks(producer, message, longest if wait else 0)
+        try:
+            if not json:
+                _show(message)
+            for message in looks:
+                if not json:
+                    _show_changes(message, shown)
+        except KeyboardInterrupt:
+            if json:
+                print_json(message.to_dict())
+            goes_on = f"interrupted; it goes on by itself: see `sendline status {message.id}`"
+            raise Failure(None, goes_on, INTERRUPTED) from None
         if json:
             print_json(message.to_dict())
     if wait:
         _demand_known_end(message, longest)
     return 0 if not wait or message.status in GOOD else 1
+
+
+def _accepted(producer: "Producer", to: str, fields: dict[str, Any]) -> "Message":
+    try:
+        return producer.send(to, **fields)
+    except KeyboardInterrupt:
+        keyed = fields["idempotency_key"] is not None
+        again = "with the same --idempotency-key" if keyed else "only if `sendline messages` doesn't show it"
+        maybe = f"interrupted before it was answered, so it may have been accepted; send it again {again}"
+        raise Failure(None, maybe, INTERRUPTED) from None
 
 
 def _show(message: "Message") -> None:
@@ -123,11 +144,10 @@ def _show(message: "Message") -> None:
     print_line(*words)
 
 
-def _follow(producer: "Producer", message: "Message", longest: float, *, as_json: bool) -> "Message":
-    """Return the message once it is final, or as it stands after `longest` seconds."""
+def _looks(producer: "Producer", message: "Message", longest: float) -> "Iterator[Message]":
+    """Yield the message as each look finds it, until it is final or `longest` seconds are over."""
     end = time.monotonic() + longest
     pause = LOOK_FIRST
-    seen = set(message.timeline)
     while not message.final and time.monotonic() < end:
         try:
             time.sleep(min(pause, max(end - time.monotonic(), 0)))
@@ -135,18 +155,15 @@ def _follow(producer: "Producer", message: "Message", longest: float, *, as_json
         except LedgerUnavailable:
             if time.monotonic() >= end:
                 raise
-        except KeyboardInterrupt:
-            if as_json:
-                print_json(message.to_dict())
-            goes_on = f"interrupted; it goes on by itself: see `sendline status {message.id}`"
-            raise Failure(None, goes_on, INTERRUPTED) from None
         pause = min(pause * LOOK_GROWTH, LOOK_MOST)
-        for entry in message.timeline:
-            if entry not in seen:
-                seen.add(entry)
-                if not as_json:
-                    _show_change(message, entry)
-    return message
+        yield message
+
+
+def _show_changes(message: "Message", shown: "set[TimelineEntry]") -> None:
+    for entry in message.timeline:
+        if entry not in shown:
+            shown.add(entry)
+            _show_change(message, entry)
 
 
 def _show_change(message: "Message", entry: "TimelineEntry") -> None:
