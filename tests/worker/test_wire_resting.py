@@ -44,6 +44,8 @@ class Server:
     """Connections that it closed by itself."""
     open: set[asyncio.Task[None]] = field(default_factory=set)
     waiting: list[asyncio.StreamWriter] = field(default_factory=list)
+    deaf: set[asyncio.Task[None]] = field(default_factory=set)
+    """Connections that something on the way has dropped without a word."""
 
     def request(self, host: str = "127.0.0.1") -> httpx.Request:
         return httpx.Request("POST", f"http://{host}:{self.port}/", content=b"x")
@@ -72,7 +74,7 @@ class Server:
             if not read or self.is_cutting:
                 writer.write(self.says_before)
                 return
-            if self.is_mute:
+            if self.is_mute or asyncio.current_task() in self.deaf:
                 continue
             self.waiting.append(writer)
             if len(self.waiting) >= self.together:
@@ -199,6 +201,42 @@ async def test_one_that_was_mute_when_it_was_used_again_lowers_a_limit_that_was_
         server.is_mute = False
         assert await call() == 2
         assert await call(after=0.45) == (3 if idle < 0.6 else 2), "within the first limit it is the provider"
+
+
+async def test_of_connections_that_rested_for_long_one_is_tried_before_the_others_are_used():
+    server = Server(header=b"Keep-Alive: timeout=100\r\n", together=3)
+    async with calling(server, idle=0.1, total=2.0) as (wire, _):
+
+        async def burst() -> list[Answer | Broken]:
+            return await asyncio.gather(*[wire.call(server.request()) for _ in range(3)])
+
+        assert all(isinstance(each, Answer) for each in await burst())
+        await asyncio.sleep(1.0)
+        assert all(isinstance(each, Answer) for each in await burst())
+        assert server.accepted == 5, "one of three was on trial; two others were made"
+        await asyncio.sleep(0.3)
+        assert all(isinstance(each, Answer) for each in await burst())
+        assert server.accepted == 5, "so long a rest is known to be harmless now"
+        await asyncio.sleep(1.5)
+        server.deaf = set(server.open)
+        server.together = 2
+        assert sorted(isinstance(each, Answer) for each in await burst()) == [False, True, True]
+        assert server.accepted == 7
+
+
+async def test_one_on_trial_that_is_given_up_lets_the_next_one_be_tried():
+    server = Server(header=b"Keep-Alive: timeout=100\r\n", together=2)
+    async with calling(server, idle=0.1) as (wire, _):
+        await asyncio.gather(wire.call(server.request()), wire.call(server.request()))
+        await asyncio.sleep(0.3)
+        given_up = asyncio.create_task(wire.call(server.request()))
+        await until(lambda: server.waiting)
+        given_up.cancel()
+        await asyncio.gather(given_up, return_exceptions=True)
+        server.together = 1
+        server.waiting.clear()
+        assert isinstance(await wire.call(server.request()), Answer)
+        assert server.accepted == 2
 
 
 async def test_a_new_connection_that_was_cut_says_nothing_of_idling():

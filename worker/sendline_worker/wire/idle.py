@@ -22,11 +22,39 @@ _TICK: Final = 0.001
 
 
 class _Place:
-    """One origin: what is known of it, and its connections, those that idle longest first."""
+    """One origin: what is known of it, and its connections, those that idle longest first.
+
+    That they are open proves nothing where something on the way drops them without a word. So what has idled
+    for longer than any that brought an answer is on trial: one at a time, and the others are passed over.
+    """
 
     def __init__(self, start: float, longest: float) -> None:
         self.resting = Resting(start, longest)
         self.idle: deque[Connection] = deque()
+        self._start = self._proven = start
+        self._trial: Connection | None = None
+
+    def may_use(self, idle: float) -> bool:
+        """Return whether a connection that has idled for so long may be used now."""
+        return self._trial is None or idle <= self._proven
+
+    def begin(self, connection: "Connection", idle: float) -> None:
+        """Note that it is used, having idled for so long."""
+        connection.rested = idle
+        if idle > self._proven:
+            self._trial = connection
+
+    def end(self, connection: "Connection", *, proven: bool) -> None:
+        """Note what came of it: an answer, or nothing that proves anything."""
+        if self._trial is connection:
+            self._trial = None
+        if proven and connection.rested is not None:
+            self._proven = max(self._proven, connection.rested)
+
+    def broke(self, idle: float, *, now: float) -> None:
+        """Note that one brought no answer after it had idled for so long: all are on trial again."""
+        self._proven = self._start
+        self.resting.broke(idle, now=now)
 
 
 class Idle:
@@ -43,8 +71,9 @@ class Idle:
         self._on_left = self._left
 
     def put(self, connection: "Connection") -> None:
-        """Keep `connection`, which is open and silent."""
+        """Keep `connection`, which is open and silent, and brought an answer if it was used again."""
         place = self._place(connection.origin)
+        place.end(connection, proven=True)
         connection.idle_since = now = self._loop.time()
         connection.on_left = self._on_left
         place.idle.append(connection)
@@ -62,10 +91,10 @@ class Idle:
             if not connection.is_usable():
                 self._drop(place.idle.pop())
                 place.resting.closed(idle, now=now)
-            elif idle < place.resting.limit(connection.told):
+            elif idle < place.resting.limit(connection.told) and place.may_use(idle):
                 place.idle.pop()
                 connection.on_left = None
-                connection.rested = idle
+                place.begin(connection, idle)
                 return connection
             else:
                 return None  # the others idle for longer; the sweep looks after them
@@ -80,11 +109,12 @@ class Idle:
         rested = connection.rested
         if rested is None:
             return
-        resting = self._place(connection.origin).resting
+        place = self._place(connection.origin)
+        place.end(connection, proven=False)
         if rested > self._start and (connection.was_cut or connection.was_mute):
-            resting.broke(rested, now=self._loop.time())
+            place.broke(rested, now=self._loop.time())
         elif connection.was_cut:
-            resting.closed(rested, now=self._loop.time())
+            place.resting.closed(rested, now=self._loop.time())
 
     def close(self) -> None:
         """Close every connection at once."""

@@ -106,7 +106,7 @@ class Wire(httpx.AsyncBaseTransport):
 
     async def _exchange(self, request: httpx.Request, limit: int, begin_by: float) -> "Reply":
         request.extensions["on_wire"] = False
-        _demand_in_time(begin_by)  # a connection that is taken and not used would seem to be used now
+        _demand_in_time(begin_by)
         until = self._loop.time() + self._total
         written = _written(request)
         connection = await self._pool.acquire(_origin(request.url), within=self._connect)
@@ -115,6 +115,10 @@ class Wire(httpx.AsyncBaseTransport):
             return await connection.exchange(
                 written, until=until, limit=limit, bodiless=request.method == "HEAD"
             )
+        except TooLate:
+            if connection.rested is not None:
+                connection.close()  # it was not used: kept, it would seem to have been
+            raise
         finally:
             self._pool.release(connection)
 
