@@ -1,6 +1,7 @@
 """What the tests stand on: a real Valkey, a clean ledger on it, and settings that nothing leaks into."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,12 @@ from sendline.ledger.scripts import script
 from sendline.settings import Settings
 from sendline_worker.embedded import EmbeddedServer
 from waiting import poll as poll_until
+
+
+def pytest_configure():
+    """Take Ctrl-C as it comes: what a script starts in its background ignores it, and so would all tests."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
